@@ -1,9 +1,8 @@
 """Prepared images of the `arrays` kind, ready for a training loop.
 
-Design choices: the .npy files are mapped into memory. On a CPU, loading is therefore instant and processes share one
-copy. For a GPU, the dataset is copied to it once. Images stay uint8 in the layout of the file, NHWC. A batch is
-gathered, permuted to NCHW, expanded from one channel to three and made contiguous, so that its memory format never
-depends on the source.
+Design choices: the .npy files are mapped into memory, so on a CPU loading is instant and processes share one copy. For
+a GPU, the dataset is copied once. Images stay uint8 NHWC, as in the file. Each batch is made contiguous NCHW with three
+channels, so its memory format does not depend on the source.
 """
 
 from dataclasses import dataclass
@@ -24,11 +23,11 @@ from dropnas.errors import DropnasError
 class ImageArrays:
     """One split on one device."""
 
-    images: Tensor  # uint8 (N, C, H, W), C = 1 or 3; a view of memory in the layout NHWC
+    images: Tensor  # uint8 (N, C, H, W), C = 1 or 3; a view of NHWC memory
     labels: Tensor  # int64 (N,)
     classes: int
     mean: Tensor  # float32 (3,), of the training images scaled to 0..1, on the same device
-    std: Tensor  # likewise
+    std: Tensor  # float32 (3,), of the same images
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,7 +58,7 @@ def map_split(folder: Path, dataset: Dataset, split: Split) -> tuple[NDArray[np.
     """Images (N, H, W, C) and labels (N,) of a split, mapped into memory and checked against dataset.json."""
     if dataset.kind != "arrays":
         raise DropnasError(
-            f"{dataset.name!r} is a manifest, not arrays", where=folder, remedy="use CIFAR or one of the digits"
+            f"{dataset.name!r} is a manifest, not arrays", where=folder, remedy="use CIFAR or a digits dataset"
         )
     count = dataset.count(split)
     shape = (count, dataset.height, dataset.width, dataset.channels)

@@ -1,9 +1,9 @@
 """Augmentation of batches on their device (Section 4.2; crop, flip and Cutout as in DARTS).
 
 Design choices: each image has its own random numbers. A batch is still augmented by one gather, without a loop over
-images or a synchronisation with the host. `draw_…` can draw the numbers of an epoch in advance, on the CPU for any
-device. Crop and flip work on uint8, where the border is black, as in the release. Cutout works on normalised images,
-where its hole has the value of the mean.
+images or a synchronisation with the host. The `draw_…` functions can draw the numbers of an epoch in advance, on the
+CPU for any device. Crop and flip work on uint8 images, with a black border as in the release. Cutout works on
+normalised images, so its square has the mean colour.
 """
 
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 
 def draw_crops(count: int, padding: int, generator: torch.Generator) -> Tensor:
-    """The top left corners (rows, columns) of the windows in the padded images, int64 (2, count)."""
+    """Draw the top left corner (row, column) of each image's window in the padded image: int64 (2, count)."""
     return torch.randint(2 * padding + 1, (2, count), generator=generator, device=generator.device)
 
 
@@ -33,18 +33,18 @@ def draw_flips(count: int, generator: torch.Generator) -> Tensor:
 
 
 def flip(images: Tensor, mirrored: Tensor) -> Tensor:
-    """Mirror the selected images, bool (B,), of a batch (B, C, H, W) left to right."""
+    """Mirror images (B, C, H, W) left to right where `mirrored`, bool (B,), is true."""
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
 def draw_holes(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """A random pixel (row, column) of each image, int64 (2, count)."""
+    """Draw the centre (row, column) of the square that Cutout erases in each image: int64 (2, count)."""
     sides = (height, width)
     return torch.stack([torch.randint(side, (count,), generator=generator, device=generator.device) for side in sides])
 
 
 def cutout(images: Tensor, side: int, centres: Tensor) -> Tensor:
-    """Cutout: set a square of `side` pixels around a pixel of `draw_holes` to 0 in each image (B, C, H, W)."""
+    """Set a square of `side` pixels around each centre from `draw_holes` to 0, in images (B, C, H, W)."""
     rows = _hole(images.shape[2], side, centres[0])[:, None, :, None]
     columns = _hole(images.shape[3], side, centres[1])[:, None, None, :]
     return images.masked_fill(rows & columns, 0)
@@ -56,9 +56,9 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 class Normaliser:
-    """`normalise` for a series of large batches; on a CPU the next batch of the same shape overwrites the last.
+    """`normalise` for a series of large batches; on a CPU, each result overwrites the last one of the same shape.
 
-    Otherwise the system allocates tens of megabytes for each batch, which costs more than the arithmetic.
+    Allocating tens of megabytes for each batch would cost more than the arithmetic.
     """
 
     def __init__(self, mean: Tensor, std: Tensor) -> None:
@@ -66,7 +66,7 @@ class Normaliser:
         self.kept = mean.new_empty(0)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """`normalise` a batch on the device of mean and std."""
+        """Normalise a batch that is on the device of mean and std."""
         if images.device.type != "cpu":
             return normalise(images, self.mean, self.std)
         if self.kept.shape != images.shape:

@@ -1,11 +1,10 @@
 """AutoAugment (Cubuk et al., CVPR 2019): the policies found on CIFAR-10 (used for CIFAR-100 too) and on ImageNet.
 
-Design choices: the policies are torchvision's. Each image draws one of 25 sub-policies. Each of its two operations is
-applied with the operation's probability. All operations are drawn first, as numbers, possibly for an entire epoch.
-`dropnas.data.operation_tables` then applies them, either to a batch (all first operations, then all second ones) or
-image by image. Both give the same pixels. Levels are the paper's ten uniform steps, as in PyTorch's implementations:
-geometric operations and enhancements have a random sign, and each level changes an enhancement's factor by 0.1 (range
-0.1..1.9).
+Design choices: the policies are torchvision's. Each image draws one of 25 sub-policies, and each of its two operations
+is applied with its own probability. Operations are drawn in advance, as indices, for a batch or an epoch.
+`dropnas.data.operation_tables` applies them to a batch or image by image, with the same pixels. Levels are the paper's
+ten uniform steps. Geometric operations and enhancements get a random sign; each level changes an enhancement's factor
+by 0.1, within 0.1..1.9.
 """
 
 from collections.abc import Sequence
@@ -26,9 +25,9 @@ IMAGENET: Policy = "imagenet"
 
 
 def draw(policy: Policy, count: int, generator: torch.Generator) -> Tensor:
-    """Draw two operations for each image, as numbers in the policy's list: int64 (count, 2); 0 is none.
+    """Draw two operations for each image, as indices into the policy's list: int64 (count, 2); 0 does nothing.
 
-    They are drawn on the device of the generator.
+    The draw is on the generator's device.
     """
     listed, device = _listed(policy), generator.device
     policies = torch.randint(len(listed.numbers), (count, 1), generator=generator, device=device)
@@ -53,7 +52,7 @@ def augment(images: Tensor, policy: Policy, drawn: Tensor) -> Tensor:
 
 
 def augment_each(images: Sequence[Tensor], policy: Policy, drawn: Tensor) -> list[Tensor]:
-    """Like `augment` for images (3, H, W) on the CPU, one by one, which is faster there for large images."""
+    """Like `augment`, but image by image, each (3, H, W), on a CPU, where this is faster for large images."""
     found = _tables(policy, images[0])
     return [found.applied_to_one(image, numbers) for image, numbers in zip(images, drawn.tolist(), strict=True)]
 
@@ -64,11 +63,11 @@ def _tables(policy: Policy, images: Tensor) -> Tables:
 
 @dataclass(frozen=True)
 class _Listed:
-    """The distinct operations of a policy, of which the first does nothing, and how its sub-policies use them."""
+    """The distinct operations of a policy, the first of which does nothing, and their use in its sub-policies."""
 
     operations: tuple[Operation, ...]
-    numbers: Tensor  # int64 (25, 2, 2): of the first and second operation of each sub-policy, with sign + and sign -
-    probabilities: Tensor  # float32 (25, 2): of the first and second operation
+    numbers: Tensor  # int64 (25, 2, 2): indices by sub-policy, operation and sign (+, -)
+    probabilities: Tensor  # float32 (25, 2): by sub-policy and operation
 
 
 @cache

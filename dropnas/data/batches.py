@@ -1,9 +1,9 @@
-"""Which training images are held out, their order in an epoch, and the number of its steps.
+"""The held-out training images, the order of the others in an epoch, and the sizes of its batches.
 
 Design choices: the order depends only on (seed, epoch), so that an epoch can be resumed at any step. As in the authors'
-loader, the last, smaller batch is used too; a last batch of one image is left out, since batch norm needs at least two.
-Images are held out for the alphas of a two-level search, or to choose the epoch and the seed. With the same generator,
-a larger held-out part contains a smaller one.
+loader, a smaller last batch is used too, unless it has only one image: batch norm needs two. Held-out images train the
+alphas of a two-level search, or serve to choose the epoch and the seed. With the same generator, a larger held-out set
+contains the smaller ones.
 """
 
 import torch

@@ -1,9 +1,8 @@
 """CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles, or its unpacked folder.
 
-Design choices: before anything is read, the MD5 of the archive, or of each file of the folder, is checked against the
-values that torchvision uses. The pickles are then read by an unpickler that accepts only numpy arrays and plain
-containers, so no archive can run code. A download is written to a `.part` file. It continues after an interruption, and
-the file gets its final name only if its MD5 is correct.
+Design choices: before the archive, or a file of the folder, is read, its MD5 is compared with torchvision's value. The
+unpickler accepts only numpy arrays and plain containers, so no archive can run code. A download is written to a `.part`
+file, so that it can be continued. The file gets its final name only if its MD5 is correct.
 """
 
 import http.client
@@ -45,7 +44,7 @@ class Archive:
     label_key: str
 
     def __call__(self, config: DatasetConfig, workspace: Workspace) -> Arrays:
-        """Read both splits of the archive; it is downloaded unless a local one is named.
+        """Read both splits of the archive, which is downloaded unless `path` names a local one.
 
         Raises:
             DropnasError: the archive is missing, cannot be downloaded, is damaged, or has another checksum.
@@ -98,12 +97,12 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def find(path: Path, archive: Archive) -> Path:
-    """Find the archive or its unpacked folder: `path` itself, or the file or folder of the published name in it."""
+    """Find the archive or its unpacked folder: `path` itself, or the entry in it that has the published name."""
     for found in (path / archive.filename, path / archive.folder, path):
         if found.is_file() or (found / next(iter(archive.test))).is_file():
             return found
     raise DropnasError(
-        f"neither {archive.filename} nor {archive.folder}/",
+        f"found neither {archive.filename} nor {archive.folder}/",
         where=path,
         remedy="set `path` to one of them, or leave `path` out to download it",
     )
@@ -157,7 +156,7 @@ def require_md5(path: Path, md5: str, name: str) -> None:
         raise DropnasError(
             f"md5 is {found}, but that of {name} is {md5}",
             where=path,
-            remedy="it is incomplete or a different file: fetch it again",
+            remedy="the file is incomplete or a different one: fetch it again",
         )
 
 
@@ -185,7 +184,7 @@ def _join(parts: list[Labelled]) -> Labelled:
 
 
 def download(archive: Archive, folder: Path, progress: Callable[[str], None], base_url: str = BASE_URL) -> Path:
-    """Fetch an archive into a folder; an interrupted download is continued. The path exists only with the correct MD5.
+    """Download an archive into a folder, or continue an interrupted download; return its path.
 
     Raises:
         DropnasError: no connection, a truncated response, or a wrong MD5.
@@ -234,5 +233,5 @@ def _fetch(url: str, partial: Path) -> None:
         raise DropnasError(
             f"the connection ended after {received} of {expected} bytes",
             where=url,
-            remedy="start again: it continues from there",
+            remedy="start again to continue from there",
         )

@@ -1,4 +1,7 @@
-"""The data sets that this package reads, and the configuration of the data stage. The plan reads it: no torch here."""
+"""The data sets that this package reads, and the configuration of the data stage.
+
+The plan reads this module, so it does not import torch.
+"""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -14,7 +17,7 @@ PREPARATION = 1
 class KnownDataset:
     """A data set that this package reads.
 
-    A reader takes DatasetConfig and Workspace and returns Arrays, or a Listing of images, which are not copied.
+    A reader takes a DatasetConfig and a Workspace; it returns Arrays, or a Listing of images that are not copied.
     """
 
     sources: dict[str, str]  # the reader of each source as `module:ATTRIBUTE`; the first source is the default
@@ -26,13 +29,13 @@ class KnownDataset:
 
 @dataclass(frozen=True)
 class PaperDataset(KnownDataset):
-    """A data set of the paper. In a parameter file, its name is a role, which another data set may play."""
+    """A data set of the paper. A parameter file may use another data set under its name."""
 
     classes: int
     printed: str  # its name in the paper
-    network: Literal["cifar", "imagenet"]  # the evaluation network that the paper trains on it
+    network: Literal["cifar", "imagenet"]  # the evaluation network that the paper trains on this data set
     table: str  # the paper's table of errors on this data set
-    margin: float  # largest difference of test errors, in points, that counts as none; see docs/verdicts.md
+    margin: float  # test errors that differ by at most this many points count as equal; see docs/verdicts.md
     search_days: float = 0.0  # cost of the authors' search on it, in days of a V100; 0 if they report none
 
 
@@ -96,8 +99,8 @@ class DatasetConfig:
         train_images: number of images to take from the beginning of the training split; 0 takes all.
         test_images: number of images to take from the beginning of the test split; 0 takes all.
         path: location of a local source, relative to the working directory. It is not part of the identity.
-        mirror: URL of a folder from which CIFAR's archive is downloaded instead of the authors' one. It is not part of
-            the identity, because the archive's MD5 is checked.
+        mirror: URL of a folder from which CIFAR's archive is downloaded, instead of the authors' site. It is not part
+            of the identity, because the archive's MD5 is checked.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

@@ -1,9 +1,9 @@
-"""Decoding and resizing of images; docs/decisions.md, "ImageNet's pixels", compares them with Pillow's.
+"""Decodes and resizes images; docs/decisions.md, "ImageNet's pixels", compares the results with Pillow's.
 
-Design choices: torchvision's binding of libjpeg-turbo decodes JPEGs; Pillow decodes everything else (ImageNet contains
-a PNG and about twenty CMYK images with the suffix .JPEG), and all images if torchvision no longer has a decoder.
-torch's antialiased bilinear filter resizes in integer arithmetic, which gives the same result on every instruction set.
-torchvision's `resize` computes in integers or floats depending on the processor.
+Design choices: torchvision (libjpeg-turbo) decodes JPEGs. Pillow decodes everything else: ImageNet contains a PNG and
+about twenty CMYK images named .JPEG. If torchvision has no decoder any more, Pillow decodes all images. torch's
+antialiased bilinear filter resizes in integer arithmetic, so the result does not depend on the instruction set, unlike
+that of torchvision's `resize`.
 """
 
 import io
@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-COMPONENTS = (1, 3)  # JPEGs that both decoders read in the same way: grey and colour
+COMPONENTS = (1, 3)  # of JPEGs that both decoders read in the same way: grey and colour
 
 
 def decode(data: bytes) -> Tensor:
@@ -52,5 +52,5 @@ def _by_pillow(data: bytes) -> Tensor:
 
 
 def resize(pixels: Tensor, height: int, width: int) -> Tensor:
-    """Resize uint8 (3, H, W), antialiased. Each side gets at least two pixels, because torch fails for one."""
+    """Resize uint8 (3, H, W) bilinearly, with antialiasing."""
     return functional.interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0]

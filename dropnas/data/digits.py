@@ -1,10 +1,9 @@
-"""Three datasets from the handwritten digits that scikit-learn bundles: real images that need no network.
+"""Three datasets from the handwritten digits that scikit-learn bundles: real images that need no download.
 
-Design choices: everything is integer arithmetic in a fixed order, so that the arrays are the same on every machine. Of
-the 1,797 digits, the first 174 of each class are used (the smallest class has 174). Every fifth of these is a test
-image. The training and test splits are therefore disjoint and balanced (140 and 34 images of each class). Both
-interleave the classes, so that any prefix is balanced as well. `digit-pairs` combines training digits with training
-digits and test digits with test digits.
+Design choices: integer arithmetic in a fixed order gives the same arrays on every machine. Of the 1,797 digits, the
+first 174 of each class are used (the smallest class has 174). Every fifth of them is a test image, so the splits are
+balanced, with 140 and 34 images of each class. Both interleave the classes, so that any prefix is balanced too.
+`digit-pairs` combines digits of the same split only.
 """
 
 import hashlib
@@ -41,9 +40,9 @@ def digit_pairs(*_: object) -> Arrays:
 
 
 def digits_224(config: DatasetConfig, *_: object) -> Arrays:
-    """`digits-224`: `digits`, enlarged bilinearly to 224x224x1. A limit keeps the first images of a split; 0 keeps all.
+    """`digits-224`: `digits`, enlarged bilinearly to 224x224x1.
 
-    The limits are applied before the images are enlarged, because enlarging multiplies the bytes by 784.
+    The configured limits are applied first, because enlarging multiplies the bytes by 784.
     """
     small = digits()
     return Arrays(small.classes, _enlarged(small.train, config.train_images), _enlarged(small.test, config.test_images))
@@ -72,9 +71,9 @@ def _bundled() -> tuple[Grid, NDArray[np.int64]]:
 def _pairs(singles: list[Grid], count: int) -> list[Grid]:
     """Images (count, 8, 16) for each ordered pair of digits, side by side.
 
-    Pair k of (a, b) is digit k + 13b of class a, then digit 3k + 29a + 1 of class b, modulo the n digits of a class.
-    The left digits of a class of pairs are therefore distinct. Because n is even, k + 13a and 3k + 29a + 1 differ in
-    parity, so no image shows the same digit twice.
+    Pair k of (a, b) joins image k + 13b of class a with image 3k + 29a + 1 of class b, both modulo the n images of a
+    class. The left images of (a, b) are therefore distinct. For a = b, the two indices differ in parity and n is even,
+    so no pair shows one image twice.
     """
     size, k = len(singles[0]), np.arange(count)
     result = []

@@ -1,11 +1,11 @@
-"""The source `images`: how the images of a folder or tar, which are not copied, are sorted into splits and classes.
+"""The source `images`: sorts the images of a folder or tar into splits and classes, without copying them.
 
 Design choices: the expected layout is `train/<class>/<image>` and `val/<class>/<image>`, below any number of common
 folders; `training/` and `validation/` are accepted too. ImageNet is distributed with a flat `val/`, whose labels
-`dropnas.data.validation_labels` finds, and with a flat `test/` without labels, which is ignored. A `test/` with classes
-is used if there is no `val/`. A source without any of these folders has one split, `<class>/<image>`. All its images
-are then used for training and for testing, and dataset.json records this (`test_is_train`). Classes are numbered in the
-order of their sorted names, as is usual for WordNet ids.
+`dropnas.data.validation_labels` finds, and a flat `test/` without labels, which is ignored. A `test/` with classes is
+used if there is no `val/`. A source without these folders has one split, `<class>/<image>`, which serves for training
+and testing; dataset.json records this (`test_is_train`). Classes are numbered by their sorted names, as is usual for
+WordNet ids.
 """
 
 from collections import Counter, defaultdict
@@ -38,7 +38,7 @@ class Listing:
 
 
 def read(config: DatasetConfig, workspace: Workspace) -> Listing:
-    """List the images of the source that the configuration names. Raises a DropnasError like `list_images`."""
+    """List the images of the configured source; raise the errors of `locate` and `list_images`."""
     return list_images(locate(config, workspace))
 
 

@@ -1,10 +1,10 @@
 """Images of any size for the transfer: decoding, cropping and batching, in any number of processes.
 
-Design choices: a batch is a pure function of the source, the transform and the indices in it. Each image's random
-numbers depend on (seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed
-changes a pixel. A worker makes complete micro-batches in shared memory. Images stay uint8 until they are on the device,
-which normalises them. Every image from a folder or tar is checked against the SHA-256 in its manifest. The check costs
-a few percent of the decoding time. Prepared arrays (`digits-224`) are read through the same class.
+Design choices: a batch depends only on the source, the transform and its indices. Each image's random numbers depend on
+(seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed changes a pixel. A
+worker makes complete micro-batches in shared memory. Images stay uint8 until they are on the device. Every image from a
+folder or tar is checked against the SHA-256 in its manifest, which costs a few percent of the decoding time.
+`ImageSource` reads prepared arrays (`digits-224`) too.
 """
 
 import hashlib
@@ -92,7 +92,7 @@ def _from_file(rows: NDArray[np.void], source: BytesAt, index: int) -> Tensor:
     where = f"{source.location}: {path}"
     data = source.read(path, int(row["offset"]), int(row["length"]))
     if hashlib.sha256(data).digest() != row["sha256"].tobytes():
-        raise DropnasError("changed since it was prepared", where=where, remedy="put the old image back")
+        raise DropnasError("changed since it was prepared", where=where, remedy="restore the original image")
     try:
         return decode(data)
     except IMAGE_ERRORS as error:
@@ -101,7 +101,7 @@ def _from_file(rows: NDArray[np.void], source: BytesAt, index: int) -> Tensor:
 
 @dataclass(frozen=True)
 class TrainTransform:
-    """A random crop of the image, resized to a square of `size` pixels, and a random flip, by (seed, epoch, index)."""
+    """Crops an image at random, resizes it to a square of `size` pixels, and flips it at random."""
 
     size: int
     seed: int
@@ -117,7 +117,7 @@ class TrainTransform:
 
 @dataclass(frozen=True)
 class TestTransform:
-    """The centre of the image as a square of `size` pixels, after its shorter side was resized to 256/224 of that."""
+    """Resizes the shorter side of an image to 256/224 of `size`, then takes the central square of `size` pixels."""
 
     __test__ = False  # not a test for pytest
 
@@ -165,7 +165,7 @@ def batches(
     """The micro-batches of one process in one epoch.
 
     Micro-batch m of the epoch is order[m * batch_size : (m + 1) * batch_size]; the last may be smaller, but has at
-    least two images. This process gets those with m >= start and m = rank modulo world, in order.
+    least two images. This process gets those with m >= start and m % world == rank, in order.
 
     Args:
         order: indices into the source, int64 (N,).
@@ -185,9 +185,9 @@ def batches(
         sampler=[number for number in range(start, len(parts)) if number % world == rank],
         num_workers=workers,
         multiprocessing_context="fork" if workers else None,  # workers inherit the open source and use no GPU
-        worker_init_fn=signals.ignore,  # a training that is asked to stop needs its workers until it has saved
+        worker_init_fn=signals.ignore,  # a training that is stopping needs its workers until it has saved
         pin_memory=torch.cuda.is_initialized(),  # type: ignore[no-untyped-call]  # a run on the CPU must not initialise CUDA
-        generator=torch.Generator(),  # the loader draws an unused number, which must not come from the global one
+        generator=torch.Generator(),  # the loader draws a number; the global generator must not change
     )
     try:
         for result in loader:
@@ -204,7 +204,7 @@ def batches(
 
 @dataclass(frozen=True)
 class _MicroBatches(TorchDataset[Batch | DropnasError]):
-    """Makes the micro-batch of an index. An error is returned as a value, so that it can be reported in one line."""
+    """Makes micro-batches by number. An error is returned as a value, so that it can be reported in one line."""
 
     source: ImageSource
     transform: Transform

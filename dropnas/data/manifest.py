@@ -1,10 +1,9 @@
 """ImageNet as a manifest: the images of a folder or tar, and the exact bytes of each.
 
-Design choices: images are not copied. For each split a structured array is written (`train_manifest.npy`,
-`test_manifest.npy`), which can be mapped into memory. Each row has the path, the offset and the length of the bytes
-(offset 0 in a folder), height and width, label, and SHA-256. Rows interleave the classes (the first image of each, then
-the second), so that any prefix is balanced. A tar must be uncompressed, because its images are read by offset; nothing
-is ever extracted.
+Design choices: images are not copied. Each split gets a structured array (`train_manifest.npy`, `test_manifest.npy`)
+that can be mapped into memory. A row has the path, the offset and the length of the bytes (offset 0 in a folder),
+height and width, label, and SHA-256. Rows interleave the classes (the first image of each, then the second), so that
+any prefix is balanced. A tar must be uncompressed, because its images are read by offset; nothing is ever extracted.
 """
 
 import hashlib

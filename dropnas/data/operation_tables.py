@@ -1,14 +1,15 @@
 """The operations of AutoAugment as tables, applied to a batch (each image with its own operation) or to one image.
 
-Design choices: if an operation moves pixels, its table has the source index of each pixel. If it changes each value
-independently, its table has 256 values. torchvision's functions make both tables once, from an image of indices and an
-image of values, so every pixel agrees with torchvision. Equalize, AutoContrast and Contrast depend on the image. They
-have a table for each image and channel, so that a batch needs a single look-up. Color and Sharpness blend an image with
-its grey or blurred version by a table of 256x256 values, which rounds once, like torchvision's multiply-add. On a GPU,
-every operation is computed for every image, and the right result is then selected. Shapes are therefore fixed, and the
-host need not wait. On a CPU, each operation is computed only for the images that need it. There, large images are
-faster one by one, because each fits into the cache. Both versions share all tables and functions, and no sum depends on
-its order, so the pixels are the same.
+Design choices: an operation that moves pixels has a table with the source index of each pixel. An operation that
+changes each value independently has a table of 256 values. torchvision's functions make both tables once, from an image
+of indices and an image of values, so every pixel agrees with torchvision. Equalize, AutoContrast and Contrast depend on
+the image, so they have a table for each image and channel. Color and Sharpness blend an image with its grey or blurred
+version by a table of 256x256 values, which rounds once, like torchvision's multiply-add.
+
+On a GPU, every operation is computed for every image, and the right result is selected. Shapes are therefore fixed, and
+the host need not wait. On a CPU, an operation is computed only for the images that need it, and large images are faster
+one by one, because each fits into the cache. All variants share the tables and functions, and no sum depends on its
+order, so the pixels are the same.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -38,7 +39,7 @@ class Tables:
     named: dict[str, Tensor]  # for each name in the list, the operations of that name, bool (operations,)
     moves: Tensor  # bool (operations,): whether an operation moves pixels
     looks_up: Tensor  # bool (operations,): whether it changes each value independently
-    sources: Tensor  # int64 (rows, H * W), the source index of each pixel; H * W stands for grey
+    sources: Tensor  # int64 (rows, H * W), the source index of each pixel; H * W means grey
     source_row: Tensor  # int64 (operations,), an operation's row of `sources`
     values: Tensor  # uint8 (operations, 256), the new value for each value, unless it depends on the image
     mixes: Tensor  # uint8 (rows, 256 * 256), the blend of a value v with another value o, at index v + 256 * o
@@ -93,7 +94,7 @@ class Tables:
 
 @cache
 def tables(operations: tuple[Operation, ...], height: int, width: int, device: torch.device) -> Tables:
-    """Make the tables of some operations. They are made on the CPU, so that they are the same on every device."""
+    """Make the tables of some operations, on the CPU, so that they are the same on every device."""
     from dropnas.data.image_operations import enhancement  # late: most trainings do not need torchvision
 
     names = [name for name, _, _ in operations]
@@ -123,7 +124,7 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
 
 
 def _sources(operation: Operation, height: int, width: int) -> Tensor:
-    """The source index of each pixel, int64 (H * W,), from an image of indices; an offset separates them from grey."""
+    """The source index of each pixel, int64 (H * W,), from an image of indices; an offset keeps them above grey."""
     sources = torch.arange(height * width)
     if operation == NONE:
         return sources
@@ -160,7 +161,7 @@ def _torchvisions(images: Tensor, operation: Operation) -> Tensor:
 
 
 def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """Change the selected images, bool (B,), of `old` (B, ...); `others` are further arguments, one row an image."""
+    """Change the selected images, bool (B,), of `old` (B, ...); `others` are further arguments (B, ...)."""
     if old.device.type == "cpu":
         chosen = wanted.nonzero()[:, 0]
         if not len(chosen):
@@ -170,7 +171,7 @@ def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: 
 
 
 def _chosen(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """Like `_where`, but all images are changed and the selected ones are then taken."""
+    """Like `_where`, but change all images and then select, so that no shape depends on the selection."""
     return torch.where(wanted.view(-1, *[1] * (old.dim() - 1)), change(old, *others), old)
 
 
@@ -228,9 +229,8 @@ def _blurred(images: Tensor) -> Tensor:
     columns = wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]
     sums = columns[..., :-2] + columns[..., 1:-1] + columns[..., 2:] + 4 * wide[:, :, 1:-1, 1:-1]  # at most 13 * 255
     result = images.clone()
-    result[:, :, 1:-1, 1:-1] = (
-        sums.float().div(BLUR).round()
-    )  # never exactly half, so rounding does not depend on the method
+    # never exactly half, so rounding does not depend on the method
+    result[:, :, 1:-1, 1:-1] = sums.float().div(BLUR).round()
     return result
 
 
@@ -250,7 +250,7 @@ def _rounded_down(values: Tensor) -> Tensor:
     return values.clamp(0, VALUES - 1).to(torch.uint8)
 
 
-# functions of (values, images, kept, added) that make the tables which depend on the image
+# functions of (values, images, kept, added) that make tables that depend on the image
 FITTED: dict[str, Callable[..., Tensor]] = {"Equalize": _equalised, "AutoContrast": _stretched, "Contrast": _contrasted}
 MIXED: dict[str, Callable[[Tensor], Tensor]] = {
     "Color": lambda images: _greyscale(images)[:, None],

@@ -1,4 +1,4 @@
-"""The data stage: from a source to the prepared format that all other stages read.
+"""The data stage: converts a source to the prepared format that all other stages read.
 
 Design choices: the prepared format is uint8 arrays (NHWC, C = 1 or 3), neither normalised nor augmented, so a loader
 only maps them into memory. ImageNet is not copied; it gets a manifest. Shapes, labels, checksums and the readability of
@@ -130,7 +130,7 @@ def _value_counts(images: NDArray[np.uint8]) -> list[int]:
     counts = np.zeros(256, dtype=np.int64)
     for start in range(0, len(images), CHUNK):
         counts += np.bincount(images[start : start + CHUNK].ravel(), minlength=256)
-    return [int(count) for count in counts]
+    return counts.tolist()
 
 
 def _save(path: Path, array: NDArray[np.generic]) -> None:

@@ -1,10 +1,10 @@
-"""The source of a data set: whether it is known, its path, and its checksum as declared in a parameter file.
+"""Checks the source of a data set: its name, its path, and the checksum that a parameter file declares.
 
 `dropnas.data.config` registers the sources of each data set and their readers.
 
 Design choices: the checksum of a file is what `sha256sum FILE` prints. The checksum of a folder is the SHA-256 of the
 text that `sha256sum` would print for its files: a line `<sha256> <path relative to the folder>` for each file, sorted
-by path (bytewise), without hidden files and folders. It depends on names and contents, but not on times or on the
+by path (bytewise), without hidden files and folders. It depends on names and contents, but neither on times nor on the
 location of the folder.
 """
 

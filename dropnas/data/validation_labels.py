@@ -79,7 +79,7 @@ def _in_order(classes: list[str], paths: list[str]) -> Labels:
 
 
 def _classes(meta: bytes) -> dict[int, str]:
-    """The class (WordNet id) of each number of the development kit; `synsets` begins with number and WordNet id."""
+    """The class (WordNet id) of each number of the development kit; a row of `synsets` begins with both."""
     from scipy.io import loadmat  # the import takes half a second and is rarely needed
     from scipy.io.matlab import MatReadError
 

@@ -1,9 +1,9 @@
 """The architectures stage: the size of the published architectures of Tables 1-3, compared with the printed numbers.
 
-Design choices: the networks are those of Section 4.2. Batch norms are counted and then removed, since they take half of
-a forward pass and have no multiply-adds. Squeeze-and-excitation, which the paper uses in its own rows of Table 3 and
-the quoted papers do not, is counted separately. A remark gives the difference between the printed and the computed
-number, and its reason if one was published or can be computed here.
+Design choices: the networks are those of Section 4.2. Multiply-adds are counted without batch norms, which have none
+and take half of a forward pass. Squeeze-and-excitation is counted separately, because only the paper's own rows of
+Table 3 include it. A remark gives the difference between the printed and the computed number, and its reason if one was
+published or can be computed here.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
     network = build(shape, architecture.genotype)
     own = large and architecture.id.startswith("dropnas")
     excitation = sum(weight.numel() for name, weight in network.named_parameters() if EXCITED in name)
-    left_out = 0 if own else excitation  # each of its weights is used once for an image
+    left_out = 0 if own else excitation  # a weight of it is one multiply-add for an image
     weights, released = parameters(network) - left_out, release_millions(network) - left_out / 2**20
     work = multiply_adds(_bare(network), shape.image_size) - left_out
     printed = architecture.paper_rows[table]
@@ -117,7 +117,7 @@ def _bare(network: nn.Module) -> nn.Module:
 
 
 def remark(architecture: str, table: str, parameters: int, printed: float | None) -> str:
-    """A remark on a number of parameters that a table prints, in millions; empty if it equals the computed one."""
+    """Say how much the number of parameters differs from the printed one (in millions), and why; empty if equal."""
     if printed is None:
         return "the paper prints no number of parameters"
     difference = parameters / 1e6 - printed

@@ -1,8 +1,8 @@
 """The cell of a genotype in an evaluation network, drop-path, and squeeze-and-excitation.
 
-Design choices: the layout is that of DARTS, since Section 4.2 evaluates "as in DARTS". The two edges of a node are
-added, and the nodes in the genotype's concat are the output. Maps may have any size, so that small images can use the
-same network as CIFAR and ImageNet.
+Design choices: the layout is that of DARTS, since Section 4.2 evaluates "as in DARTS". A node is the sum of its two
+edges; the output concatenates the nodes in the genotype's concat. Maps may have any size, so that small images can use
+the same network as CIFAR and ImageNet.
 """
 
 import torch

@@ -1,9 +1,9 @@
 """The size of a network as the literature counts it: parameters, and multiply-adds for one image.
 
 Design choices: the auxiliary tower is not part of the deployed network, so it is left out and reported separately.
-Multiply-adds are those of convolutions and linear layers. They are recorded while an empty image passes through the
-network. Each convolution computes only one channel, to get the shape of its output, and all weights are views of a
-single zero, so the pass takes hardly any time and memory. torch's meta device would import torch's compiler.
+Multiply-adds are those of convolutions and linear layers, counted while an image of zeros passes through the network.
+The pass takes hardly any time and memory: each convolution computes only one channel, to get the shape of its output,
+and all weights are views of a single zero. torch's meta device is not used, because it imports torch's compiler.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""The configurations of the retrain, select and transfer stages. The plan reads it, so it does not import torch.
+"""The configurations of the retrain, select and transfer stages.
 
-Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md gives the
-reasons.
+The plan reads this module, so it does not import torch. Every default is the paper's value or, where the paper is
+silent, the release's behaviour; docs/decisions.md gives the reasons.
 """
 
 from dataclasses import dataclass, field
@@ -36,12 +36,12 @@ class RetrainConfig:
         pool_norm: whether batch norm follows pooling, as in the release; DARTS' own evaluation network has none there.
         norm_weight: initial weights of batch norm: `ones`, or `uniform` in (0, 1) as in PyTorch before 1.2.
         held_out: number of training images that are held out to choose the epoch and the best of several seeds; 0 holds
-            out none, as in the paper, which chose both on the test set.
+            out none, since the paper chose both on the test set.
         precision: precision of the computation; `fp32` is the reference.
         deterministic: whether repeated runs on a GPU give the same bits; `false` lets cuDNN choose its kernels by
             timing, including kernels that sum in no fixed order.
         memory_format: layout of images and weights in a GPU's memory; `channels_last` selects other kernels, which
-            round differently. The purpose is to save time; the effect has not been measured. It is rejected on a CPU,
+            round differently. This is meant to save time; the effect has not been measured. It is rejected on a CPU,
             where torch's kernels for it write outside their memory.
     """
 
@@ -145,9 +145,8 @@ class SelectConfig:
     """The choice of the best of several seeds, on which Tables 1-3 are based.
 
     Attributes:
-        criterion: `best` takes the lowest test error of any epoch, as the paper did; `final` the test error of the last
-            epoch; `held-out` the lowest error of any epoch on images held out of the training set, without using the
-            test set.
+        criterion: `best` takes the lowest test error of any epoch, as the paper did. `final` takes the test error of
+            the last epoch. `held-out` takes the lowest error of any epoch on held-out training images.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

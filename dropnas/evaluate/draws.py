@@ -1,9 +1,8 @@
 """All random numbers of an epoch of a retraining, drawn before its first step.
 
 Design choices: the numbers depend only on (seed, epoch) and are drawn on the CPU. A resumed epoch therefore has the
-same numbers, at any step and on any device. They take a few bytes for each image. On the device they are in tensors
-that keep their addresses, and each step reads the rows of its batch. No step draws random numbers, so it can be
-captured in a CUDA graph.
+same numbers, at any step and on any device. On the device they are in tensors that keep their addresses, from which
+each step reads the rows of its batch. A step draws nothing, so it can be captured in a CUDA graph.
 """
 
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ class Draws:
 
     order: Tensor  # int64 (N,), the index of each image in the training split
     crops: Tensor  # int64 (N, 2), the transposed argument of `augment.crop`
-    holes: Tensor  # likewise, of `augment.cutout`
+    holes: Tensor  # int64 (N, 2), the transposed argument of `augment.cutout`
     mirrored: Tensor  # bool (N,)
     operations: Tensor  # int64 (N, 2), for `autoaugment.augment`
     kept: Tensor  # bool (N, edges of the network), for drop-path
@@ -38,7 +37,7 @@ class Draws:
         return Draws(**{name: values.to(device) for name, values in vars(self).items()})
 
     def take_over(self, others: "Draws") -> None:
-        """Copy the numbers of equally many other images into these tensors."""
+        """Copy draws of the same number of images into these tensors."""
         for mine, theirs in zip(vars(self).values(), vars(others).values(), strict=True):
             mine.copy_(theirs, non_blocking=True)
 
@@ -65,9 +64,9 @@ def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int],
 
 
 def augmented(images: Tensor, data: ImageArrays, config: RetrainConfig, drawn: Draws) -> Tensor:
-    """Crop, flip, AutoAugment, normalise and Cutout of uint8 images (B, 3, H, W), in this order as in DARTS.
+    """Crop, flip, AutoAugment, normalise and Cutout uint8 images (B, 3, H, W), in this order as in DARTS.
 
-    Each only if it is switched on; the mean and the standard deviation are those of the data.
+    What the configuration switches off is skipped; mean and standard deviation are those of the data.
     """
     if config.crop_padding:
         images = augment.crop(images, config.crop_padding, drawn.crops.t())

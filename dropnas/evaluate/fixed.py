@@ -1,7 +1,7 @@
-"""The fixed stage: turns a genotype that is published, or the user's own, into a run, so that it can be retrained.
+"""The fixed stage: turns a published genotype, or the user's own, into a run, so that it can be retrained.
 
-The configuration contains the genotype, not only its id. After a correction of one published cell, only that cell is
-therefore retrained.
+The configuration contains the genotype, not only its id. If a published genotype is corrected, only this genotype is
+retrained.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Builds the network that a network.json describes. Trainings import the network of their stage alone."""
+"""Builds the network that a network.json describes. A training imports only the network of its stage."""
 
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.evaluate.cifar_network import CifarNetwork

@@ -78,7 +78,6 @@ class Retraining:
         self.tests = torch.arange(len(testing), device=device)  # indices of all test images
         changed = [*self.learner.changed(), self.losses, self.learner.tested]
         self.programs = GraphedPrograms(self._programs(), changed, recorder)
-        self.prepared = False
         self.images_seen = 0  # by this process, for the throughput
 
     @property
@@ -145,10 +144,9 @@ class Retraining:
 
     def _run(self, key: Hashable, first: int) -> None:
         """Run a program on the batch whose first image is at this position."""
-        if not self.prepared:
-            self.position.zero_()  # a valid position in every split
+        if not self.programs.replays:
+            self.position.zero_()  # a recording needs a position that is valid in every split
             self.programs.prepare()
-            self.prepared = True
         self.position.fill_(first)
         self.programs.run(key)
 

@@ -2,7 +2,7 @@
 
 Design choices: it reads the results of the retrainings and copies one genotype, without torch. A tie goes to the first
 input, so the choice does not depend on the order in which the runs ended. The paper chose on the test set; `held-out`
-chooses on held-out training images and does not use the test set.
+does not use it.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from dropnas.workspace import Workspace
 
 
 def run(config: SelectConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Choose, of the retrainings `inputs`, the one with the lowest top-1 error according to the criterion.
+    """Choose the retraining with the lowest top-1 error according to the criterion.
 
     Writes its genotype.json, and selection.json.
 

@@ -1,8 +1,8 @@
-"""A faster forward pass of a CIFAR network for small images on a CPU; it computes the same sums.
+"""A faster forward pass of a CIFAR network for small images on a CPU, with the same result up to rounding.
 
 Design choices: maps are (C, B, H, W). A 1x1 convolution is then one matrix product for the batch, and a depthwise
 convolution is a product of small matrices for each channel. The network's own modules are used, with their parameters,
-running statistics and mode. Unknown layers get their maps in the usual layout.
+running statistics and mode. Unknown layers get their maps as (B, C, H, W).
 """
 
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def _through(layer: nn.Module, maps: Tensor) -> Tensor:
 
 
 def _same(layer: nn.Module, maps: Tensor) -> Tensor:
-    """Apply a layer that treats all maps alike, so that the order of the first two axes does not matter."""
+    """Apply a layer that treats each map separately, so that the order of the first two axes does not matter."""
     answer: Tensor = layer(maps)
     return answer
 

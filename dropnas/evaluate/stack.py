@@ -117,8 +117,8 @@ class AuxiliaryTower(nn.Module):
     """The auxiliary classifier at two thirds of the depth, as in DARTS.
 
     Its 2x2 convolution needs a 2x2 map. DARTS' 5x5 average pooling produces one from the standard maps: 8x8 for 32x32
-    images (stride 3), and 7x7 for 224x224 images (stride 2). For all other sizes DARTS' own tower would fail, and
-    adaptive average pooling to 2x2 replaces the pooling.
+    images (stride 3), and 7x7 for 224x224 images (stride 2). For other sizes, where DARTS' own tower would fail,
+    adaptive average pooling to 2x2 replaces it.
     """
 
     def __init__(self, channels: int, classes: int, large: bool) -> None:

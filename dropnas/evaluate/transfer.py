@@ -1,11 +1,11 @@
 """The transfer stage: a genotype trained on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
 
-Design choices: a step's gradient is the mean over one global batch, which is split into micro-batches over processes
-and time. All random numbers depend on a position in the global batch (epoch, step, micro-batch, image). The processes
-combine their gradients and sums after each step. The number of processes therefore changes the result by rounding only.
-Batch norm and mixup work on a micro-batch. The last images of an epoch that do not fill a global batch are left out of
-that epoch. AutoAugment runs on the GPU or, if the device is a CPU, in the processes that decode. Both give the same
-pixels.
+Design choices: a step's gradient is the mean over one global batch, which is split into micro-batches; each process
+computes its part of them one after the other. All random numbers depend on a position in the global batch (epoch, step,
+micro-batch, image). The processes combine their gradients and sums after each step. The number of processes therefore
+changes the result by rounding only. Batch norm and mixup work on a micro-batch. The last images of an epoch are left
+out if they do not fill a global batch. AutoAugment runs on the GPU or, if the device is a CPU, in the processes that
+decode, with the same pixels.
 """
 
 import time
@@ -40,10 +40,10 @@ TEST_BATCH = 200  # images; affects results by rounding only
 
 
 class Transfer:
-    """The part of this process in the training of one network.
+    """This process's part in the training of one network.
 
     Raises:
-        DropnasError: the global batch is not a multiple of the micro-batches, or there are too few images for it.
+        DropnasError: the micro-batches of the processes do not divide the batch, or there are too few images for it.
     """
 
     stopped = False
@@ -62,8 +62,8 @@ class Transfer:
         self.workspace, self.ranks, self.device = workspace, ranks, workspace.device
         self.normalise = augment.Normaliser(training.mean.to(self.device), training.std.to(self.device))
         self.accumulated = config.batch_size // config.micro_batch  # micro-batches of a step in all processes
-        self.own = self.accumulated // ranks.world  # of these, those of this process
-        self.first = ranks.rank * self.own  # index of the first of them
+        self.own = self.accumulated // ranks.world  # micro-batches of a step in this process
+        self.first = ranks.rank * self.own  # index of the first one in the step
         sides = (config.image_size, config.image_size)
         # On a CPU the decoding processes apply the policy, which relieves this process.
         self.augmenting = ("decoding" if self.device == "cpu" else "device") if config.autoaugment else "nowhere"
@@ -141,7 +141,7 @@ class Transfer:
         return drop_path_masks(kept.to(self.device, non_blocking=True), 1 / (1 - self.drop_path))
 
     def _augmented(self, images: Tensor, position: tuple[int, int, int]) -> Tensor:
-        """`_prepare`, after AutoAugment if that is applied on the device."""
+        """Like `_prepare`, but after AutoAugment if it runs on the device."""
         if self.augmenting == "device":
             drawn = _operations(len(images), self.config.seed, position).to(self.device, non_blocking=True)
             images = autoaugment.augment(images.to(self.device, non_blocking=True), autoaugment.IMAGENET, drawn)
@@ -188,7 +188,7 @@ class Transfer:
 def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Tensor], number: int) -> list[Tensor]:
     """AutoAugment in the processes that decode, for micro-batch `number` of a process that has `own` in each step.
 
-    A method of Transfer would refer to it; then deleting the Transfer would not end the decoding processes.
+    It is not a method of Transfer, because that reference would keep the decoding processes alive.
     """
     position = (epoch, number // own, first + number % own)
     return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), seed, position))
@@ -231,9 +231,9 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
 
 
 def _mixup(config: TransferConfig, position: tuple[int, int, int], count: int) -> tuple[float, Tensor]:
-    """The weight of each image in mixup, from Beta(mixup, mixup), and the image that it is mixed with, (count,).
+    """Draw a micro-batch's mixup weight from Beta(mixup, mixup), and each image's partner, (count,).
 
-    Both are drawn for each micro-batch (Zhang et al., ICLR 2018).
+    Source: Zhang et al., ICLR 2018.
     """
     random = np.random.default_rng(derive(config.seed, "mixup", *position))
     return float(random.beta(config.mixup, config.mixup)), torch.from_numpy(random.permutation(count))
@@ -243,7 +243,7 @@ def _check_batch(config: TransferConfig, images: int, world: int) -> None:
     if config.batch_size % (config.micro_batch * world):
         raise DropnasError(
             f"batch_size {config.batch_size} is no multiple of micro_batch {config.micro_batch} x {world} processes",
-            remedy="change one of the three; batch_size and micro_batch are part of the result",
+            remedy="change one of the three; batch_size and micro_batch change the result",
         )
     if images < config.batch_size:
         raise DropnasError(

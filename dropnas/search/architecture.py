@@ -1,10 +1,10 @@
 """The architecture parameters alpha: how they mix operations (Eq. 1) and how alpha-adjust corrects them (Eq. 2, 3).
 
-Design choices: there is one matrix for normal cells and one for reduction cells, shared by all cells of the kind. It
-has a row for each edge (node, predecessor) and a column for each operation of the space. The softmax is over the kept
-operations, as in the release, so the gradient of a dropped alpha is exactly zero. The functions are pure and accept any
-number of leading dimensions. Alpha-adjust computes in double precision because its logarithms are a thousand times as
-large as the alphas.
+Design choices: there is one matrix for normal cells and one for reduction cells, shared by all cells of the kind. A
+matrix has a row for each edge (node, predecessor) and a column for each operation of the space. The softmax is over the
+kept operations, as in the release, so the gradient of a dropped alpha is exactly zero. The functions are pure and
+accept any number of leading dimensions. Alpha-adjust computes in double precision, because its logarithms are a
+thousand times as large as the alphas.
 """
 
 import math

@@ -1,8 +1,7 @@
-"""Check, before a search uses a backend, that its kernels give torch's numbers on this device.
+"""Checks that the kernels of a backend agree with torch's on this device, before a search uses them.
 
-Design choices: both compute the loss and the gradients for a few images. The reference is torch's pass in single
-precision. A backend may differ from it by a small multiple of the difference that torch itself shows in the precision
-of the search.
+Design choices: both compute the logits and the gradients for a few images. The reference is torch's pass in single
+precision. The backend's error may be a small multiple of torch's own error in the precision of the search.
 """
 
 from copy import copy

@@ -21,9 +21,8 @@ class DropoutOptions:
         rate_parameterised: drop path rate r of the parameterised group O_p; 0 drops nothing.
         rate_non_parameterised: drop path rate r of the non-parameterised group O_np (Table 5 varies both rates).
         drop_probability: `paper` is p_d = r^(1/|group|); `released` is r^(1/4) for a group of any size.
-        grouping: `groups` drops operations in two groups, as in the paper; `one-group` drops from all operations
-            together, with the p_d of a group of four and at least one operation kept; `one-group-own-rate` does the
-            same with p_d = r^(1/|operations|).
+        grouping: `groups` drops operations in two groups, as in the paper. `one-group` treats all operations as one
+            group, with the p_d of a group of four. `one-group-own-rate` does the same with p_d = r^(1/|operations|).
         masks: `shared` draws one mask for each kind of cell, `per-cell` one for each cell.
         alpha_adjust: `released` solves Eq. 2 with the current values of the dropped alphas; `equation-3` assumes that
             the dropped alphas did not move; `off` is the ablation.
@@ -47,7 +46,7 @@ class DropoutOptions:
 
 
 RATE_AS_SNAS = 0.875**4  # p_d = 0.875 in groups of four (Section 2.3)
-RATE_AS_PROXYLESSNAS = 0.75**4  # likewise p_d = 0.75
+RATE_AS_PROXYLESSNAS = 0.75**4  # p_d = 0.75
 
 PRESETS: dict[str, DropoutOptions] = {
     "dropnas": DropoutOptions(),
@@ -102,7 +101,7 @@ class SearchConfig:
         kernels: kernels that compute the supernet's convolutions on a GPU: `torch` for torch's own, `triton` for this
             project's.
         group_seeds: whether searches that differ only in their seed train as groups in one network, which changes
-            rounding. The purpose is a better load of the GPU; the effect has not been measured.
+            rounding. This is meant to use the GPU better; the effect has not been measured.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

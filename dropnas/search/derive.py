@@ -18,8 +18,8 @@ from dropnas.workspace import Workspace
 def run(config: DeriveConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Derive the genotype of the search `inputs[0]`.
 
-    Writes genotype.json and derivation.json. The latter holds the rule that was used, the genotype by either score of
-    the alphas, and whether these two genotypes are equal.
+    Writes genotype.json and derivation.json: the rule that was used, the genotype by either score of the alphas, and
+    whether these two genotypes are equal.
 
     Raises:
         DropnasError: alphas.json is missing or its alphas have another shape, or genotype.json is damaged.

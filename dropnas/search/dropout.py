@@ -2,8 +2,8 @@
 
 Design choices: masks are drawn on the CPU from an explicit generator. The host then knows which operations run without
 waiting for a device, and the masks are the same on every device. If a group loses all its operations, only this group
-is drawn again, not the whole edge. The groups are independent, so the distribution is the same. In a mask, True means
-kept.
+is drawn again. Groups are independent, so redrawing the whole edge would give the same distribution. In a mask, True
+means kept.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from dropnas.space.names import PAPER_GROUP
 from dropnas.space.spaces import EDGES, SearchSpace
 
 KINDS = 2  # normal, reduce
-MOST_EMPTIED = 0.999  # highest accepted share of draws that must be repeated
+MOST_EMPTIED = 0.999  # highest accepted fraction of draws that must be repeated
 Groups = Sequence[Sequence[int]]
 Masks = Literal["shared", "per-cell"]
 

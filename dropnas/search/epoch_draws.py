@@ -1,8 +1,8 @@
 """Everything random in an epoch of a search, drawn on the host before its first step.
 
-Design choices: all draws follow from seed and epoch. An epoch therefore draws the same numbers in any group of seeds,
-on any device, and after any resume. The draws of a smaller last batch are padded to the size of the others; the padding
-is never read.
+Design choices: all draws follow from seed and epoch. An epoch therefore has the same numbers in any group of seeds, on
+any device, and after any resume. The draws of a smaller last batch are padded to the size of the others; the padding is
+never read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ def draw_epoch(
     """Draw the random numbers of one seed for an epoch, on the CPU: tensors (steps, ...).
 
     Args:
-        trained, held_out: indices of the images that train w, and of the others.
+        trained, held_out: indices of the images that train w, and of those that do not.
         cells: number of cells of the supernet in this epoch.
 
     Raises:
@@ -49,7 +49,7 @@ def draw_epoch(
 
 
 def part(drawn: Mapping[str, Tensor], prefix: str) -> Tensors:
-    """The draws whose names start with a prefix; the prefix is removed from the names."""
+    """The draws whose names start with a prefix, by their names without it."""
     return {name.removeprefix(prefix): values for name, values in drawn.items() if name.startswith(prefix)}
 
 

@@ -1,7 +1,7 @@
-"""The clusters stage: which operations behave alike on an edge of a trained supernet (Figures 1 and 4, Section 5.2).
+"""The clusters stage: similar operations on an edge of a trained supernet (Figures 1 and 4, Section 5.2).
 
-Design choices: the stage adds two quantities that the paper does not have: the silhouette of each operation within its
-group, O_p or O_np, and the operations that form a cluster of their own.
+Beyond the paper, the stage gives the silhouette of each operation within its group, O_p or O_np, and the operations
+that form a cluster of their own.
 """
 
 from collections import Counter
@@ -31,8 +31,8 @@ def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     The inputs are the prepared dataset and the published search.
 
     Raises:
-        DropnasError: the search is damaged; the edge does not exist; the space has fewer than three operations besides
-            zero, or a group with no operation besides zero; or the features are not finite or all equal.
+        DropnasError: the search is damaged; the edge does not exist; besides zero, the space has fewer than three
+            operations or a group has none; or the features are not finite or all equal.
     """
     determinism.apply(config.seed, workspace.device, workspace.threads)
     precision.apply("fp32")

@@ -1,15 +1,16 @@
 """Features of the operations on one edge of a trained supernet, for Figures 1 and 4 (Sections 2.2 and 5.2).
 
 Design choices: each operation is one point. Its coordinates are the operation's feature maps of all images,
-concatenated, or the mean of these maps over the images (docs/decisions.md gives the evidence for either). Seven points
-of millions of dimensions are given by their inner products, which are summed in double precision over batches. The
-network is in evaluation mode. Every operation is mixed in by p (Eq. 1), and nothing is dropped or augmented.
+concatenated, or the mean of these maps over the images (docs/decisions.md compares both). Points with millions of
+dimensions are represented by their inner products, which are summed over batches in double precision. The network is in
+evaluation mode. All operations are mixed by p (Eq. 1), and nothing is dropped or augmented.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,15 +117,12 @@ def _captured(supernet: TrainedSupernet, cells: Sequence[int], edge: int) -> Ite
         for cell, outputs in found.items():
             mixed: Any = supernet.network.cells[cell].edges[edge]  # type: ignore[index]
             for index in supernet.operations():
-                stack.callback(mixed[index].register_forward_hook(_keep(outputs, index)).remove)
+                stack.callback(mixed[index].register_forward_hook(partial(_keep, outputs, index)).remove)
         yield found
 
 
-def _keep(outputs: dict[int, Tensor], index: int) -> Any:
-    def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        outputs[index] = output
-
-    return hook
+def _keep(outputs: dict[int, Tensor], index: int, module: nn.Module, inputs: Any, output: Tensor) -> None:
+    outputs[index] = output
 
 
 def _config(folder: Path) -> SearchConfig:

@@ -2,7 +2,7 @@
 
 Design choices: an entry of the history consists of plain numbers, because checkpoints hold it. If a method prunes, an
 entry also has the mask of the operations that are left. If a method has its own derivation rule, an entry also has its
-genotype, or None while there is none.
+genotype, or None as long as there is none.
 """
 
 import math
@@ -39,7 +39,7 @@ def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
 
 
 def describe(space: SearchSpace, alphas: Alphas, entry: Matrices) -> Row:
-    """Summarise the alphas of an epoch, whose entry of the history is given.
+    """Summarise the alphas of an epoch and their entry of the history.
 
     The row has the entropy of p over the operations that are left, the number of skip-connects of the genotype, and
     whether both scores give the same genotype.
@@ -49,11 +49,8 @@ def describe(space: SearchSpace, alphas: Alphas, entry: Matrices) -> Row:
         alphas = Alphas(*(matrix.masked_fill(~of_kind, -math.inf) for matrix, of_kind in pairs))
     normal, reduce = (matrix.tolist() for matrix in alphas)
     by_alpha, by_probability = (
-        derivation.genotype(space.operations, normal, reduce, rule)
-        for rule in (
-            DeriveConfig(score="alpha", skips="separate"),
-            DeriveConfig(score="probability", skips="separate"),
-        )
+        derivation.genotype(space.operations, normal, reduce, DeriveConfig(score=score, skips="separate"))
+        for score in ("alpha", "probability")
     )
     chosen = entry.get(GENOTYPE, by_alpha.values())
     return {

@@ -1,4 +1,4 @@
-"""Checks the values that a strategy's hooks return. A wrong type is reported in one clear line."""
+"""Checks the values that a strategy's hooks return, so that a wrong type is reported in one line."""
 
 from typing import Any, TypeVar
 

@@ -1,10 +1,10 @@
 """How many searches train as one group: as many as fit into memory, estimated from measured steps.
 
 Design choices: on a GPU, the difference of the peaks of one search and of two is the memory of each further search. A
-peak covers both programs of an epoch, from their warm-up to their graphs, and what the allocator reserves. Each phase
-of a search is measured in its last epoch, in which all parameters move. On a CPU, a whole step may take a minute. Two
-batches of a few images therefore pass through one search, and the memory that autograd keeps is extrapolated. It is
-compared with the memory that the job requested.
+peak covers both programs of an epoch, their warm-up and their graphs, and what the allocator reserves. Each phase of a
+search is measured in its last epoch, in which all parameters change. On a CPU, a whole step may take a minute. Two
+batches of a few images therefore pass through one search, and the memory that autograd keeps is extrapolated. The
+result is compared with the memory that the job requested.
 """
 
 import gc

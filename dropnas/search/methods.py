@@ -1,7 +1,7 @@
 """Every search method, by its name in a parameter file. The plan reads this module, so it does not import torch.
 
-Design choices: an entry holds everything that the package knows of a method besides its algorithm. A new method
-therefore needs one file and one entry. The code of the search stage does not import this module, so a new entry changes
+Design choices: an entry holds everything that the package knows about a method besides its algorithm. A new method
+therefore needs one file and one entry. The fingerprint of a search does not cover this module, so a new entry changes
 no other method's identity.
 """
 
@@ -16,8 +16,8 @@ class SearchMethod:
 
     code: str  # `module:ATTRIBUTE` of its Strategy
     label: str  # its name in tables and texts
-    # its authors' settings, where they differ from the defaults of SearchConfig, which are DropNAS'; if a search has
-    # phases, `cells` and `epochs` are those of the first phase
+    # its authors' settings, where they differ from the defaults of SearchConfig, which are DropNAS'; `cells` and
+    # `epochs` are those of the first phase
     settings: Mapping[str, Any] = field(default_factory=dict)
     row: str = ""  # the key of its row in the paper's Tables 1 and 2; empty if it has none
     column: str = ""  # the key of its column in the paper's Table 4; the paper's errors are then quoted

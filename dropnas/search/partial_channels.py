@@ -20,14 +20,14 @@ def bypassed(images: Tensor, stride: int) -> Tensor:
 
 
 class PartialOperation(MixedOperation):
-    """An edge that passes one in `proportion` channels through its operations; `channels` is their number."""
+    """An edge that passes one in `proportion` of its `channels` through its operations."""
 
     def __init__(self, proportion: int, space: SearchSpace, channels: int, stride: int) -> None:
         super().__init__(space, channels // proportion, stride)
         self.proportion, self.stride = proportion, stride
 
     def forward(self, state: Tensor, kept: Sequence[tuple[int, Tensor]]) -> Tensor:
-        """The edge's output; its weight is the sum of the weights of its operations."""
+        """The edge's output; the weight of an edge is the sum of its operations' weights."""
         through, round_them = state[:, : self.channels], state[:, self.channels :]
         weight = sum_of([each for _, each in kept])
         parts = [super().forward(through, kept), weight * bypassed(round_them, self.stride)]

@@ -44,7 +44,7 @@ class SeedGroup:
         images: all training images, on the device.
         recorder: records the steps as CUDA graphs; None runs them directly.
         backend: computes the convolutions on edges in place of torch's kernels.
-        precompile: is called with a recorded step before it first runs.
+        precompile: called with each step before its first run, if steps are recorded.
 
     Raises:
         DropnasError: the configurations differ in more than the seed, or cannot be trained.
@@ -61,7 +61,7 @@ class SeedGroup:
         precompile: Prepare | None = None,
     ) -> None:
         if any(replace(config, seed=configs[0].seed) != configs[0] for config in configs):
-            raise DropnasError("searches of a group differ in more than the seed", remedy="train them in other groups")
+            raise DropnasError("searches of a group differ in more than the seed", remedy="train them separately")
         self.configs, self.config, self.images, self.device = configs, configs[0], images, device
         self.recorder, self.backend, self.precompile = recorder, backend, precompile
         self.strategy = make_strategy(self.config, space)
@@ -152,7 +152,7 @@ class SeedGroup:
         self.tables.counter.fill_(states[0]["counter"])
 
     def _enter(self, phase: int) -> None:
-        """Make everything that a phase trains, from what the strategy carries over from the phase before."""
+        """Make everything that a phase trains; the strategy may carry over tensors from the previous phase."""
         old, follows = self.runs, phase == self.phase + 1
         before = [{**run.architecture, **run.memory} for run in old] if old and follows else [None] * len(self.configs)
         self.phase, self.state = phase, self._new_state(phase, before)
@@ -198,7 +198,7 @@ class SeedGroup:
         architecture = {each: values.requires_grad_() for each, values in alphas.items()}
         memory = [returned_tensors(strategy.memory(phase, values), "memory", name) for values in before]
         weights = flat_weights(supernets)
-        # skipping dropped operations changes rounding, so a seed that may be grouped must never do it
+        # skipping dropped operations changes rounding, so seeds that may be grouped compute all
         static = self.recorder is not None or self.device != "cpu" or self.config.group_seeds
         return SearchState(
             returned(strategy.make_engine(supernets, static, self.backend), Engine, "make_engine", name),
@@ -222,7 +222,7 @@ class SeedGroup:
             if found is None or found.shape != values.shape:
                 what = "nothing" if found is None else f"{tuple(found.shape)}"
                 raise DropnasError(
-                    f"draws {what} for {name.removeprefix(OWN)!r}, before {tuple(values.shape)} (steps, seeds, ...)",
+                    f"draws {what} for {name.removeprefix(OWN)!r}, but first {tuple(values.shape)} (steps, seeds, ...)",
                     where=self.config.strategy,
                     remedy="draw the same names and shapes in each epoch",
                 )
@@ -290,6 +290,6 @@ def held_out_images(count: int, share: float, strategy: str) -> int:
         raise DropnasError(
             f"weight_share {share} of {count} images holds out {held_out}",
             where=strategy,
-            remedy="a batch needs two; take more images, or a smaller share",
+            remedy="a batch needs two; use more images or a smaller weight_share",
         )
     return held_out

@@ -2,9 +2,8 @@
 
 Design choices: each kind of random number has its own generator, derived from the seed, the purpose and, for draws
 within an epoch, the epoch. A resumed search therefore continues bit for bit. All random numbers are drawn on the CPU,
-so every device gets the same ones. Which seeds form a group affects only speed and rounding. All seeds at the same step
-may therefore train as a group, and a repeated job trains only the missing ones. The files of the run record neither
-time nor machine.
+so every device gets the same ones. Grouping affects only speed and rounding. Any seeds at the same step may therefore
+train as a group, and a repeated job trains only the missing ones. The files of the run record neither time nor machine.
 """
 
 import time
@@ -58,8 +57,8 @@ def run_group(
 ) -> list[Statistics | DropnasError]:
     """Search with each seed on the prepared dataset `inputs[0]`.
 
-    Writes, for each search, alphas.json, history.json (the alphas of every epoch; epoch 0 is the start), metrics.csv,
-    result.json and supernet.safetensors, and genotype.json if the strategy has its own derivation rule.
+    Writes for each search: alphas.json, history.json (the alphas of every epoch; epoch 0 is the start), metrics.csv,
+    result.json, supernet.safetensors and, if the strategy has its own derivation rule, genotype.json.
 
     Returns:
         for each search its error, or the size of its group and the group's images_per_second since this start.
@@ -111,7 +110,7 @@ def new_group(
     config, space = configs[0], find_space(configs[0].space)
     recorder = recorder_for(device)
     if recorder and not make_strategy(config, space).records:
-        progress(f"strategy {config.strategy!r} cannot be recorded as a CUDA graph, so its steps run one by one")
+        progress(f"strategy {config.strategy!r} cannot be recorded as a CUDA graph, so its steps run without one")
         recorder = None
     if config.kernels == "torch":
         return SeedGroup(configs, space, images, device, recorder)

@@ -120,10 +120,10 @@ class SeedRun:
     space: SearchSpace
     images: ImageArrays
     trained: Tensor  # indices of the images that train w
-    held_out: Tensor  # and of the others
+    held_out: Tensor  # indices of the other images
     supernet: Supernet
     architecture: Tensors  # as in SearchState, without the axis of the seeds
-    memory: Tensors  # likewise
+    memory: Tensors  # as in SearchState, without the axis of the seeds
     history: list[Matrices] = field(default_factory=list)  # the parameters at the start and after each epoch
 
     @property

@@ -1,6 +1,6 @@
 """The interface of a search method: what it draws for an epoch, and how a batch changes the weights and the alphas.
 
-Design choices: all methods, ours and a user's, use this interface. Before each epoch, the host draws everything random
+Design choices: all methods, including a user's, use this interface. Before each epoch, the host draws everything random
 in it, from a generator that follows from seed and epoch. A batch is then a function of tensors only, for K seeds at a
 time, so that it can be recorded as a CUDA graph and replayed. A recorded step cannot read a Python number that changes.
 Whatever changes between epochs is therefore part of the draws, or it selects another variant of the step.
@@ -101,7 +101,7 @@ class Strategy:
     def candidates(self, memory: Mapping[str, Tensor]) -> Tensor | None:
         """Return the operations that take part in a phase, if this is known when the phase begins; None means all.
 
-        The engine does not compute operations that no seed can use, not even on a GPU. A step must still pass a mask to
+        Even on a GPU, the engine does not compute operations that no seed can use. A step must still pass a mask to
         `losses`. The result is bool (..., 2, edges, operations); the memory of several seeds has leading axes, too.
         """
         return None
@@ -220,7 +220,7 @@ def _faults(strategy: Strategy) -> Iterator[tuple[str, str]]:
     if kind.closing_steps is not Strategy.closing_steps and kind.close is Strategy.close:
         yield "has 'closing_steps' but no method 'close'", "add it: it runs one closing step"
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        yield f"weight_share is {share!r}", "it is above 0 and at most 1"
+        yield f"weight_share is {share!r}", "it must be above 0 and at most 1"
     elif strategy.needs_held_out and share == 1:
         yield "needs held-out images, but weight_share is 1", "set weight_share below 1, for example 0.5"
     fits = isinstance(phases, Sequence) and all(isinstance(each, Phase) and each.epochs > 0 for each in phases)

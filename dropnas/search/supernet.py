@@ -1,8 +1,8 @@
 """The plain supernet (Sections 2.1 and 4.2), written to be read beside the paper.
 
-Design choices: modules are created, and `parameters()` come, in this order: the stem; in each cell, the two
-preprocessing operations, then the edges (node, predecessor), and on each edge the operations in the order of the space;
-the classifier. Dropped operations are not computed. The alphas are not part of the supernet: a forward pass takes the
+Design choices: modules, and therefore `parameters()`, are in this order: the stem; in each cell, the two preprocessing
+operations, then the edges (node, predecessor), and on each edge the operations in the order of the space; the
+classifier. Dropped operations are not computed. The alphas are not part of the supernet: a forward pass takes the
 mixing weights. Batch norms in operations, after poolings and in the preprocessing have no affine parameters. The stem's
 batch norm has them, as in DARTS.
 """
@@ -63,7 +63,7 @@ class Cell(nn.Module):
             before, last: channels of the output before the last one, and of the last output.
             channels: channels of each node; the output has NODES times as many.
             kind: NORMAL, or REDUCE, whose edges from the inputs have stride 2.
-            halved_before: whether the last cell was a reduction, so that the output before it is twice as large.
+            halved_before: whether the previous cell was a reduction, so that `before` is twice as large as `last`.
         """
         super().__init__()
         self.preprocess0: nn.Module = (

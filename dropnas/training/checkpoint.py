@@ -5,8 +5,8 @@ Design choices: a file consists of one header line (format, sha256 of the rest, 
 known to be intact are kept. A damaged checkpoint therefore costs one interval, not the run, and never replaces a good
 one. Only tensors and plain values are unpickled (`weights_only`), and only after the checksum matches.
 
-Runs that train as one group save separately. If a job is killed meanwhile, some are one checkpoint ahead of the others
-and go back by one, but no further. The start of a run counts as a checkpoint without a state.
+Runs that train as one group save separately. If a job is killed between two of these saves, the runs that saved go back
+by one checkpoint, but no further. The start of a run counts as a checkpoint without a state.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ FORMAT = "dropnas-checkpoint-2"
 OLDER_FORMATS = (b"dropnas-checkpoint-1",)
 KEPT = 2
 NAME = re.compile(r"checkpoint-([0-9]+)\.pt")
-LONGEST_HEADER = 1000  # bytes; ours have about 200
+LONGEST_HEADER = 1000  # bytes; a header has about 200
 State = dict[str, Any]
 
 
@@ -44,13 +44,13 @@ class Checkpoints:
         self.intact: list[Path] = []  # checkpoints that were read or written here, in order
 
     def states(self) -> Iterator[State | None]:
-        """Yield the states from which the run can continue, the newest first; None stands for the start of the run.
+        """Yield the states from which the run can continue, the newest first; None is the start of the run.
 
-        A checkpoint that is damaged or belongs to another run is skipped and reported in one line. The last state that
-        the caller takes is the one to continue from. The next `save` replaces the newer checkpoints.
+        A checkpoint that is damaged or belongs to another run is skipped and reported in one line. The run continues
+        from the last state that the caller takes; the next `save` removes the newer checkpoints.
         """
         found = _numbered(self.folder)
-        first = 0  # number 0 stands for the start
+        first = 0  # lowest number of an intact checkpoint; 0 if there is none
         for number in sorted(found, reverse=True):
             try:
                 state = _read(found[number], self.identity)
@@ -65,7 +65,7 @@ class Checkpoints:
             yield None
 
     def save(self, state: State) -> None:
-        """Write a checkpoint of tensors and plain values with the next number; keep the last two intact ones only.
+        """Write a checkpoint of tensors and plain values with the next number; keep only the last two intact ones.
 
         Raises:
             OSError: the disk is full or the folder cannot be written; no half-written file remains.
@@ -155,7 +155,7 @@ def _unpickled(payload: bytes) -> State:
     except MemoryError:
         raise
     except Exception as error:  # the unpickler may raise any error for foreign bytes
-        raise ValueError("holds something else than tensors and plain values") from error
+        raise ValueError("contains something other than tensors and plain values") from error
     if not isinstance(state, dict):
         raise ValueError("does not hold the state of a training")
     return state
@@ -175,7 +175,7 @@ def common_checkpoint(checkpoints: Sequence[Checkpoints]) -> dict[int, State | N
     A run can continue from it if its newest or second newest checkpoint is at that position.
 
     Returns:
-        the states by the indices of these runs, in their order; None for a run at its start.
+        the state of each of these runs, by its index, in order; None for a run at its start.
     """
     histories = [own.states() for own in checkpoints]
     newest = [next(states) for states in histories]

@@ -1,10 +1,9 @@
 """Settings that make two runs with the same seed equal, applied at the start of each run.
 
-Design choices: on a CPU, an operation without a deterministic form is an error. On a GPU it is a warning by torch,
-because a few operations have no deterministic form there. The global generators are seeded too: our code never draws
-from them, but a user's own operation may. `torch.use_deterministic_algorithms` would set the same options. It also sets
-them in torch's compiler, which it imports. That takes almost as long as importing torch itself, and nothing here is
-compiled.
+Design choices: on a CPU, an operation without a deterministic form is an error. On a GPU, torch only warns, because a
+few operations have no deterministic form there. The global generators are seeded too: our code never draws from them,
+but a user's own operation may. `torch.use_deterministic_algorithms` is not used, because it imports torch's compiler,
+which takes almost as long as importing torch itself.
 """
 
 import os
@@ -25,7 +24,7 @@ def apply(seed: int, device: str, threads: int, *, deterministic: bool = True) -
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error" if device.startswith("cpu") else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = not deterministic  # it chooses by timing, so starts can differ
+    torch.backends.cudnn.benchmark = not deterministic  # it chooses by timing, so runs can differ
     torch.backends.cudnn.deterministic = deterministic
     seed_global_generators(seed)
 

@@ -1,10 +1,10 @@
 """The processes that train one network: several, started by `torchrun` (RANK, WORLD_SIZE, LOCAL_RANK), or one.
 
-Design choices: tensors are summed by the device's own backend (nccl on a GPU, gloo on a CPU). Small decisions of the
-hosts (resume state, a stop) use a separate gloo group, so they never wait for a GPU. After each step, one flat
-all-reduce combines gradients, sums and batch-norm statistics, as if one process had seen all micro-batches: running
-statistics are an exponential mean over the micro-batches in their order, so those of each process can be weighted by
-their position in that order. DistributedDataParallel averages gradients only.
+Design choices: tensors are summed by the device's own backend (nccl on a GPU, gloo on a CPU). Decisions on the host
+(where to resume, when to stop) use a separate gloo group, so they never wait for a GPU. After each step, one all-reduce
+combines gradients, sums and batch-norm statistics, as if one process had seen all micro-batches. Running statistics are
+an exponential mean over the micro-batches in order, so each process weights its part by its position.
+DistributedDataParallel would average gradients only.
 """
 
 import os
@@ -21,7 +21,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process, as one of those that train a network."""
+    """This process among those that train a network."""
 
     rank: int = 0  # process 0 leads: only it writes and reports
     world: int = 1  # number of processes
@@ -38,7 +38,7 @@ class Ranks:
         return tensor
 
     def agree(self, wish: bool) -> bool:
-        """Return whether any process requests it; all processes get the same answer."""
+        """Return whether `wish` is true in any process; all processes get the same answer."""
         if self.world == 1:
             return wish
         votes = torch.tensor(int(wish))
@@ -64,7 +64,7 @@ def leads() -> bool:
 
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """Join the processes that `torchrun` started; otherwise give a single process."""
+    """Join the processes that `torchrun` started; yield SINGLE if there is only one."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield SINGLE
@@ -85,9 +85,9 @@ class Combiner:
 
     Args:
         network: its batch norms must have a fixed momentum, like PyTorch's default.
-        micro_batches: number of forward passes of one process in a step; process 0 has the first ones of the global
-            batch.
-        ranks: the processes; a single process needs no combination.
+        micro_batches: number of forward passes of each process in a step; the processes take the micro-batches of the
+            global batch in the order of their ranks.
+        ranks: the processes; for a single one, nothing is combined.
     """
 
     def __init__(self, network: nn.Module, micro_batches: int, ranks: Ranks) -> None:
@@ -121,7 +121,7 @@ class Combiner:
                 norm.num_batches_tracked += self.micro_batches * (self.ranks.world - 1)
 
     def _leave_own_part(self) -> None:
-        """Reduce each running statistic to this process's part, weighted for the batches that follow it."""
+        """Reduce each running statistic to this process's part, decayed by the micro-batches of the later processes."""
         later = self.ranks.world - 1 - self.ranks.rank
         for (momentum, statistic), before in zip(self._statistics(), self.before, strict=True):
             kept = (1 - momentum) ** self.micro_batches

@@ -1,9 +1,9 @@
 """Starts the processes of one training on this host, as `torchrun` does, and ends with their common status.
 
-Design choices: torch's own launcher starts and watches the processes. It differs in two ways from what is needed here:
-it ends the processes 30 seconds after a signal, and it ends with status 1 whatever their status was. Here a signal is
-passed on to each process and the launcher waits. The processes agree on a step, the leader saves, and all of them, and
-the launcher, end with EXIT_STOPPED. If one process fails in another way, torch's launcher ends the others.
+Design choices: torch's own launcher starts and watches the processes. By itself, it would end them 30 seconds after a
+signal, and report every failure as status 1. Here a signal is passed on to each process, and the launcher waits. The
+processes agree on a step, the leader saves, and all processes end with EXIT_STOPPED, as does the launcher. If one
+process fails in another way, torch's launcher ends the others.
 """
 
 import logging
@@ -21,10 +21,8 @@ from dropnas.errors import DropnasError
 from dropnas.training.signals import EXIT_STOPPED, SIGNALS
 
 OWN_SIGNALS = "SIGQUIT"  # the only signal that torch's launcher may handle
-STOPPED = {
-    EXIT_STOPPED,
-    *(-number for number in SIGNALS),
-}  # a signal in the first second comes before the handlers are set
+# a process that gets a signal before it has set its handlers ends with the signal's negative number
+STOPPED = {EXIT_STOPPED, *(-number for number in SIGNALS)}
 
 
 def launch(processes: int, module: Sequence[str]) -> int:
@@ -65,6 +63,7 @@ def _pass_on(number: int, frame: FrameType | None) -> None:
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     if not children:
         raise SystemExit(EXIT_STOPPED)  # no process has started yet
-    passed = signal.SIGTERM if number == signal.SIGINT else number  # a terminal sends SIGINT to all processes itself
+    # a terminal sends SIGINT to the processes too, and a second SIGINT would end them at once
+    passed = signal.SIGTERM if number == signal.SIGINT else number
     for child in children:
         os.kill(int(child), passed)

@@ -1,9 +1,8 @@
 """Casts weights and counts batches with one kernel for all layers, instead of one kernel for each layer.
 
-Design choices: on a GPU each such kernel takes microseconds, but a step has hundreds of them. In bfloat16 they are a
-considerable part of a step's time. The casts equal those of autocast bit for bit, so autocast has nothing left to cast
-in these layers; it still casts in a user's own layers. Layers see their cast weights, and no counter, during a forward
-pass only. The usual tensors are saved, loaded and trained.
+Design choices: on a GPU, hundreds of small kernels would take a considerable part of a bfloat16 step. The casts equal
+autocast's bit for bit; autocast itself then casts only in a user's own layers. Layers see cast weights, and no counter,
+only during a forward pass. The original tensors are saved, loaded and trained.
 """
 
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from dropnas.training.precision import autocast
 
 
 class ForeachLayers:
-    """The weights of a network on its training device that autocast would cast, and its counters of batches."""
+    """The weights of a network on its training device that autocast would cast, and its batch counters."""
 
     def __init__(self, network: nn.Module, precision: Precision, device: str) -> None:
         self.network, self.precision, self.device = network, precision, device

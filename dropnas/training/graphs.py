@@ -1,11 +1,10 @@
 """CUDA graphs: the programs of a training are recorded once, and each is then replayed with a single launch.
 
 Design choices: a program takes no arguments and returns nothing. It reads and writes tensors that keep their addresses.
-A checkpoint is therefore copied into these tensors and never replaces them. All programs of an epoch (the smaller last
-batch has its own) are precompiled and warmed up before its first step, and the tensors that they changed are restored.
-All programs are then recorded in one memory pool. The order of these events is the same on every device; only the
-recorder differs: `CudaRecorder` on a GPU, `dropnas.training.rehearsal` on a CPU. Tests use the latter to find values
-that a recording would freeze.
+A checkpoint is therefore copied into these tensors and never replaces them. Before the first step, all programs (a
+smaller last batch has its own) are precompiled and warmed up, and the tensors that they changed are restored. All
+programs are then recorded in one memory pool. On a CPU, tests replace `CudaRecorder` by `dropnas.training.rehearsal` to
+find values that a recording would freeze.
 """
 
 import gc
@@ -38,8 +37,8 @@ class GraphedPrograms:
     """The programs of one training; if there is a recorder, each is recorded and every call replays it.
 
     Args:
-        programs: the programs, by key. They run one at a time and on one device, without a read-back and a copy from
-            the host.
+        programs: the programs, by key. They run one at a time, on one device, and neither read values back nor copy
+            from the host.
         changed: all tensors that a program changes and whose values outlast it.
         recorder: records the programs; None runs them directly.
         precompile: is called with each program before its first run; the tensors that it changes are restored.
@@ -61,7 +60,7 @@ class GraphedPrograms:
         (self.programs if self.recorder is None else self.replays)[key]()
 
     def prepare(self) -> None:
-        """Record all programs unless this is done; the current tensors must be valid input for each of them."""
+        """Record all programs, once; the current tensors must be valid input for each of them."""
         if self.recorder is not None and not self.replays:
             self._warm_up(self.recorder)
             self.replays = {key: self.recorder.record(program) for key, program in self.programs.items()}
@@ -96,7 +95,7 @@ class CudaRecorder:
 
     @contextmanager
     def warming_up(self) -> Iterator[None]:
-        """A separate stream, as a recording uses; afterwards, unused memory is released for the graphs."""
+        """Use a separate stream, as a recording does; afterwards, release unused memory for the graphs."""
         gc.collect()  # a reference cycle may keep the graphs of an earlier training in memory
         side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(self.device))

@@ -2,8 +2,8 @@
 
 Design choices: constructors draw from the global generator, so their weights depend on everything that was created
 before. Here all weights are drawn again, module by module in the order of `modules()`, from PyTorch's default
-distributions. Unknown layers (a user's own operation) draw through their own `reset_parameters`. For that call only,
-the global generator is seeded from ours.
+distributions. Unknown layers (a user's own operation) are drawn by their own `reset_parameters`; for that call only,
+the global generator is seeded from the given one.
 
 The initial weights of batch norm are an option. Since version 1.2 PyTorch sets them to 1; before, they were uniform in
 (0, 1). They are drawn after all other weights, so the others are the same with either option.

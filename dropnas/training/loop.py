@@ -1,10 +1,10 @@
 """The training loop of searches, retrainings and transfers: for one run, or for several runs that share each step.
 
 Design choices: the trainee defines a step; the loop decides when to save, stop and resume. The random numbers of an
-epoch follow from seed and epoch when it starts. A checkpoint may therefore be taken between any two steps, and a
-resumed run continues bit for bit. No step waits for the device: losses are checked every few steps. Runs that share
-each step are saved separately, so that each may continue in another group. A run whose loss is not finite fails and is
-not saved again. Its steps are still computed, because the other runs' numbers must not depend on it.
+epoch follow from seed and epoch. A checkpoint may therefore be taken between any two steps, and a resumed run continues
+bit for bit. No step waits for the device: losses are checked every few steps. Runs that share each step are saved
+separately, so that each may continue in another group. A run whose loss is not finite fails and is not saved again. Its
+steps are still computed, because the other runs' numbers must not depend on it.
 """
 
 import time
@@ -22,7 +22,7 @@ from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.seeding import global_random_state, set_global_random_state
 from dropnas.workspace import Workspace
 
-SPACING = 10.0  # seconds; the end of an epoch is saved too, but not more often than this
+SPACING = 10.0  # minimum seconds between two checkpoints at the ends of epochs
 CHECKED_STEPS = 50  # steps between two checks for a loss that is not finite
 
 
@@ -50,10 +50,10 @@ class Trainee(Protocol):
         """Evaluate; return each run's row of metrics (without the epoch's number), or its error."""
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """The state of each run: weights, optimiser, sums within the epoch. It can resume in any group."""
+        """The state of each run: weights, optimiser, sums within the epoch. Each can resume in any group."""
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
-        """Continue from such states, one for each run; their tensors are on the CPU."""
+        """Continue from one state for each run; their tensors are on the CPU."""
 
 
 Result = list[Row] | DropnasError
@@ -133,7 +133,7 @@ class _Loop:
             if not self.going:
                 return
             if self.trainee.stopped:
-                self._log(f"stops by itself after epoch {epoch + 1} of {self.epochs}")
+                self._log(f"ends early, after epoch {epoch + 1} of {self.epochs}")
                 break
         if saved:  # the runs were killed after their last epoch
             self._restore(saved)
@@ -167,7 +167,7 @@ class _Loop:
         self._log(f"epoch {epoch + 1}/{self.epochs}: {numbers}, {seconds:.1f} s", run)
 
     def _pause(self, epoch: int, step: int, spacing: float) -> None:
-        """A point at which the runs may stop: save if it is time, and end if a stop was requested."""
+        """Save if it is time, and end if a stop was requested."""
         stop = self.ranks.agree(self.stop_asked())
         if stop:
             for run in self.going:
@@ -175,7 +175,7 @@ class _Loop:
         if stop or time.monotonic() - self.saved_at >= spacing:
             self._save(epoch, step)
         if stop and self.going:
-            self.ranks.agree(stop)  # torchrun ends all processes after one, so all wait until the leader has saved
+            self.ranks.agree(stop)  # torchrun ends all processes if one ends, so all wait until the leader has saved
             self._log(f"stopped by a signal at epoch {epoch + 1}, step {step}; the state is saved, start the run again")
             raise SystemExit(signals.EXIT_STOPPED)
 
@@ -192,7 +192,7 @@ class _Loop:
 
     @property
     def _made_on(self) -> str:
-        """The device of a state. A training cannot change it: generator states or the rounding of sums would differ."""
+        """The device of a state. A training must keep it, because generator states or the rounding of sums differ."""
         device = self.workspace.device.partition(":")[0]
         return device if device != "cpu" else f"cpu with threads: {self.workspace.threads}"
 

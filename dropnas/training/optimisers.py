@@ -1,9 +1,9 @@
 """SGD and Adam for searches, retrainings and transfers: torch's fused kernels without torch's optimiser classes.
 
-Design choices: creating the first object of any class of `torch.optim` imports torch's compiler, which takes almost as
-long as torch itself and is never used here. The functions behind those classes do not import it. Everything that a step
-reads or changes, including the learning rate, is a tensor on the device of the parameters. A step can therefore be
-replayed as a CUDA graph.
+Design choices: creating an object of a class of `torch.optim` imports torch's compiler, which takes almost as long as
+torch itself and is never used here. The functions behind those classes do not import it. Everything that a step reads
+or changes, including the learning rate, is a tensor on the device of the parameters. A step can therefore be replayed
+as a CUDA graph.
 """
 
 from collections.abc import Iterable, Sequence
@@ -66,7 +66,7 @@ class Optimiser:
         return {"learning_rate": self.learning_rate, **self.slots}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Copy the values of such a state into the optimiser's tensors."""
+        """Copy a state from `state_dict` into the optimiser's tensors."""
         self.learning_rate = state["learning_rate"]
         for name, slot in self.slots.items():
             for tensor, saved in zip(slot, state[name], strict=True):
@@ -148,7 +148,7 @@ def _matched(gradient: Tensor, parameter: Tensor) -> Tensor:
     """The gradient, copied if its memory layout differs from the parameter's."""
     if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
         raise DropnasError(
-            f"a gradient {tuple(gradient.shape)} of {gradient.dtype}",
+            f"a gradient is {tuple(gradient.shape)} of {gradient.dtype}",
             remedy=f"its parameter is {tuple(parameter.shape)} of {parameter.dtype}",
         )
     if gradient.stride() == parameter.stride():

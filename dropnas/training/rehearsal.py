@@ -1,8 +1,8 @@
 """A stand-in for CUDA graphs on a CPU, for tests: it records the operations of a program and replays them.
 
 Design choices: a recording keeps torch's operations with their tensors, and a replay repeats these operations without
-any Python. As on a GPU, Python values are frozen, and a tensor that was replaced is not seen. A program that reads a
-value back or draws random numbers is rejected, also as on a GPU.
+the program's own code. As on a GPU, Python values are frozen, a tensor that was replaced is not seen, and a program
+that reads a value back or draws random numbers is rejected.
 """
 
 from collections.abc import Iterator, Sequence

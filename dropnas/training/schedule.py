@@ -1,8 +1,7 @@
 """Schedules: values that change over the epochs, as pure functions of the position.
 
-Design choices: a pure function needs no state, so a resumed run needs none either. `step` counts from 0 to `total` - 1.
-`end` would be reached at `step == total`, as in the scheduler of the released code, which sets one value for each
-epoch.
+Design choices: pure functions leave no state to save. `step` counts from 0 to `total` - 1. `end` would be reached at
+`step == total`, as in the scheduler of the released code, which sets one value for each epoch.
 """
 
 import math

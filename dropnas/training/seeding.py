@@ -53,7 +53,7 @@ def global_random_state(device: str) -> dict[str, Any]:
 
 
 def set_global_random_state(state: dict[str, Any], device: str) -> None:
-    """Restore such states."""
+    """Restore states from `global_random_state`."""
     torch.set_rng_state(state["cpu"])
     keys, *numpy = state["numpy"]
     np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), *numpy))

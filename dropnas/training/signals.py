@@ -1,12 +1,11 @@
-"""The signals that stop a run: SIGTERM, SIGINT (Ctrl-C), SIGHUP, SIGUSR1, SIGURG. It saves and ends with EXIT_STOPPED.
+"""The signals that make a run save and end with EXIT_STOPPED: SIGTERM, SIGINT (Ctrl-C), SIGHUP, SIGUSR1, SIGURG.
 
-Design choices: inside the training loop, a handler only sets a flag, which the loop checks between two steps. Elsewhere
-in a verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends at once. A
-repeated signal has no further effect, because scheduler, container and launcher may each pass on the same one, and
-SLURM sends SIGTERM later, some seconds before it kills. The exception is a second SIGINT, which ends the run
-immediately: a user who types Ctrl-C twice does not want to wait. A scheduler should send SIGURG to all processes of a
-job. Processes without a handler ignore it, whereas the other signals end Snakemake and the process that serves a
-container's image.
+Design choices: inside the training loop, a handler only sets a flag, which the loop checks between two steps. Outside
+it (start-up, waiting for a lease or a GPU), there is nothing to save, and the process ends at once. A repeated signal
+has no further effect: scheduler, container and launcher may each pass on the same one, and SLURM sends SIGTERM again
+some seconds before it kills. The exception is a second SIGINT, which ends the run immediately, because a user who types
+Ctrl-C twice does not want to wait. A scheduler should send SIGURG to all processes of a job: processes without a
+handler ignore it, whereas the other signals end Snakemake and the process that serves a container's image.
 """
 
 import signal
@@ -22,7 +21,11 @@ _typed = threading.Event()  # SIGINT came once
 
 
 def obey() -> Callable[[], bool]:
-    """Let the first signal outside `caught` end this process with EXIT_STOPPED; the result tells whether one came."""
+    """Let the first signal outside `caught` end this process with EXIT_STOPPED.
+
+    Returns:
+        a function that returns whether a signal came.
+    """
     _asked.clear()
     _typed.clear()
     for number in SIGNALS:
@@ -32,7 +35,7 @@ def obey() -> Callable[[], bool]:
 
 @contextmanager
 def caught() -> Iterator[Callable[[], bool]]:
-    """Give a function that returns whether a stop was requested since the outermost such context was entered.
+    """Yield a function that returns whether a stop was requested since the outermost such context began.
 
     Outside the main thread, Python allows no handlers, so no signal is caught there.
     """

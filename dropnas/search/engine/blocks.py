@@ -1,4 +1,4 @@
-"""The building blocks of operations, computed for several equal operations that read the same or parallel maps.
+"""The building blocks of operations, computed for several equal operations at once.
 
 Design choices: maps are (B, H, W, E * K * C), contiguous. They hold the maps of E operations side by side in the
 channels, each for K supernets. The modules, their weights and their running statistics are the plain supernet's; only
@@ -54,11 +54,11 @@ def batch_norm(
 ) -> Normed:
     """Normalise each channel of contiguous maps (B, H, W, C) over the batch; then scale, shift (both (C,)) and ReLU."""
     mean, variance = wide(maps.new_empty(0)).new_zeros(2, maps.shape[-1]).unbind()
-    images, all_of_it = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W) in the same memory
+    images, momentum = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W) in the same memory; only this batch counts
     scale = None if scale is None else scale.contiguous()  # torch's backward pass assumes it
-    normal = torch.batch_norm(images, scale, shift, mean, variance, True, all_of_it, epsilon, False)
+    normal = torch.batch_norm(images, scale, shift, mean, variance, True, momentum, epsilon, False)
     if rectify:
-        normal.relu_()  # before the permutation: a view changed in place would be copied backward
+        normal.relu_()  # before the permutation: autograd would copy a view that is changed in place
     return Normed(normal.permute(0, 2, 3, 1), mean, variance)
 
 

@@ -28,13 +28,13 @@ from dropnas.space.spaces import NODES
 def separable(
     maps: Tensor, layers: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics
 ) -> Tensor:
-    """The rest of separable convolutions of one kernel size, side by side, after their first depthwise convolution."""
+    """Finish separable convolutions of one kernel size, side by side, after their first depthwise convolution."""
     maps = normed(pointwise_of(maps, layers[2]), layers[3], statistics, rectify=True)
     return normed(pointwise_of(depthwise_of(maps, layers[5], 1), layers[6]), layers[7], statistics, rows)
 
 
 def dilated(maps: Tensor, layers: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
-    """The rest of dilated convolutions of one kernel size, side by side, after their depthwise convolution."""
+    """Finish dilated convolutions of one kernel size, side by side, after their depthwise convolution."""
     return normed(pointwise_of(maps, layers[2]), layers[3], statistics, rows)
 
 
@@ -122,7 +122,7 @@ def _parted(operations: Sequence[Alike], kinds: tuple[type[nn.Module], ...]) -> 
 def _add(
     state: State, alike: Sequence[Edge], weights: MixingWeights, sums: Sequence[Sum], statistics: RunningStatistics
 ) -> None:
-    """Add operations of one name, which have weights of their own, to the nodes that they lead to."""
+    """Add operations of one name, which have parameters, to the nodes that they lead to."""
     rows = [weights.scale(edge.slot) for edge in alike]
     if alike[0].is_opaque:
         answers = [
@@ -156,7 +156,7 @@ def _begun(state: State, alike: Sequence[Edge]) -> Tensor:
 def _shared(
     state: State, shared: Sequence[Alike], names: Sequence[str], weights: MixingWeights, statistics: RunningStatistics
 ) -> Shared:
-    """The outputs of all operations without weights of their own, and their mixing weights on each edge."""
+    """The outputs of all operations without parameters, and their mixing weights on each edge."""
     nodes = {edge.node: edge.slot // len(names) for alike in shared for edge in alike}  # from node to edge index
     entries = [[_slots(names, alike[0].name, nodes[node]) for alike in shared] for node in sorted(nodes)]
     maps = [_answer(state, alike, statistics) for alike in shared]
@@ -169,7 +169,7 @@ def _slots(names: Sequence[str], name: str, edge: int) -> list[int]:
 
 
 def _answer(state: State, alike: Sequence[Edge], statistics: RunningStatistics) -> Tensor:
-    """The common output of equal operations without weights."""
+    """The common output of equal operations without parameters."""
     if alike[0].is_a(Identity):
         return state.maps
     pool, *_ = alike[0].modules[0].children()

@@ -2,7 +2,7 @@
 
 Design choices: the common work of the edges from a state (its ReLU, its grids) is computed once, on first use. Dilated
 convolutions work on the four grids of the maps. A node therefore has two sums, one of maps and one of grids, which are
-added once at the end.
+added at the end.
 """
 
 from collections.abc import Sequence
@@ -116,7 +116,7 @@ Alike = Sequence[Edge]  # operations of one name
 
 
 class Shared(NamedTuple):
-    """Outputs of operations without weights; each output is the same for all edges from a state."""
+    """Outputs of operations without parameters; each output is the same for all edges from a state."""
 
     nodes: Sequence[int]  # that the edges lead to, counted from 0
     weights: Tensor  # mixing weights, (K, edges, operations)

@@ -1,9 +1,9 @@
 """K supernets of equal shape, computed as one network: faster than the plain supernet, equal up to rounding.
 
 Design choices: weights and running statistics stay in the plain supernets; only the forward pass differs. A static
-step, as a CUDA graph needs it, computes all operations whatever the masks say. A dropped operation then has weight zero
-and gradient zero. If the step is not static, the host reads the masks and skips operations that no seed keeps. In both
-cases the running statistics of dropped operations do not move.
+step, which a CUDA graph needs, computes all operations, masked or not. A dropped operation then has weight zero and
+gradient zero. If the step is not static, the host reads the masks and skips operations that no seed keeps. In both
+cases the running statistics of dropped operations do not change.
 """
 
 from collections.abc import Sequence
@@ -68,8 +68,8 @@ class Engine:
         with self._users.restored(kept, update_statistics):
             logits = mixed_network(self.supernets, images, weights, statistics, self.mix_cell)
         if update_statistics:
-            partly = kept is not None and (self.static or len(self.supernets) > 1)
-            statistics.update(self._weights.of(kept) if partly and kept is not None else None)
+            computes_dropped = self.static or len(self.supernets) > 1
+            statistics.update(self._weights.of(kept) if kept is not None and computes_dropped else None)
         return logits
 
     def mix_cell(

@@ -48,7 +48,7 @@ class MixingWeights:
         return chosen
 
     def matrix(self, entries: Entries) -> Tensor:
-        """A matrix (K, rows, columns) of sums of weights; all entries of a column are sums of equally many slots."""
+        """A matrix (K, rows, columns) of sums of weights; all entries of a column sum the same number of slots."""
         if not entries:
             return self.weights.new_empty(len(self.weights), 0, 0)
         rows, columns = len(entries), len(entries[0])

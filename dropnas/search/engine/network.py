@@ -1,9 +1,9 @@
 """The pass from images to logits: K supernets of equal shape, as groups of channels of one network.
 
 Design choices: the seeds are side by side in the channels, so that one kernel serves all of them; no operation mixes
-seeds. The modules of the supernets are used unchanged. Maps have their channels last from the output of the stem on.
-Under autocast, maps have its type, and weights are converted when they meet maps. Batch statistics, mixing weights and
-the classifier stay in single precision.
+seeds. The modules of the supernets are used unchanged. After the stem, maps have their channels last. Under autocast,
+maps have its type, and weights are converted to it where they are used. Batch statistics, mixing weights and the
+classifier stay in single precision.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,9 @@
-"""Mixes the operations without weights: their outputs are the same for all edges from a state, only the weights differ.
+"""Mixes the operations without parameters, whose outputs are the same for all edges from a state.
 
-Design choices: the outputs are stacked and mixed for all these edges by one small matrix product, and so are the
-gradients. This replaces a pass over the maps for each edge and operation. The gradient of a mixing weight is a sum over
-millions of values. A GPU sums many parts in parallel, and adds the parts in the type of the weights.
+Design choices: only the mixing weights differ between edges. One small matrix product therefore mixes the stacked
+outputs for all edges, and another one the gradients, instead of a pass over the maps for each edge and operation. The
+gradient of a mixing weight is a sum over millions of values. A GPU sums many parts in parallel, and adds the parts in
+the type of the weights.
 """
 
 from collections.abc import Sequence
@@ -66,10 +67,9 @@ def _scalar_products(rows: Tensor, others: Tensor, wide: torch.dtype) -> Tensor:
         return rows.to(wide) @ others.to(wide).transpose(1, 2)
     parts, product = (gcd(rows.shape[2], PARTS), -1), torch.bmm
     if rows.dtype != wide:
-        product = partial(torch.bmm, out_dtype=wide)  # else each part is rounded
-    left, right = (
-        each.view(*each.shape[:2], *parts).transpose(1, 2) for each in (rows, others)
-    )  # (K, parts, ..., values)
+        product = partial(torch.bmm, out_dtype=wide)  # otherwise each part would be rounded
+    # (K, parts, ..., values)
+    left, right = (each.view(*each.shape[:2], *parts).transpose(1, 2) for each in (rows, others))
     return torch.stack([product(*of_one).sum(0) for of_one in zip(left, right.transpose(2, 3), strict=True)])
 
 

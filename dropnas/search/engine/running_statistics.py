@@ -19,13 +19,13 @@ from dropnas.search.supernet import Supernet
 class RunningStatistics:
     """The batch statistics that the norms of a pass computed.
 
-    The norms are in groups that saw the same maps, in the order of the pass. A norm occurs once for each time that it
-    saw the batch.
+    The norms are in groups that saw the same maps, in the order of the pass. A norm that saw the batch
+    several times occurs as often.
     """
 
     norms: list[Sequence[nn.BatchNorm2d]] = field(default_factory=list)
     means: list[Tensor] = field(default_factory=list)  # of each group side by side, each (norms * C,)
-    variances: list[Tensor] = field(default_factory=list)  # likewise, unbiased
+    variances: list[Tensor] = field(default_factory=list)  # of each group, unbiased, each (norms * C,)
 
     def note(self, norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor) -> None:
         """Store the batch statistics of these norms."""
@@ -35,7 +35,7 @@ class RunningStatistics:
 
     @torch.no_grad()
     def update(self, weights: Mapping[nn.Module, "UpdateWeight"] | None = None) -> None:
-        """Update the running statistics and count the batch, with the weight of each norm; None means fully."""
+        """Update the running statistics and count the batch, with the update weight of each norm; None updates all."""
         norms = [norm for alike in self.norms for norm in alike]
         momentum: Any = norms[0].momentum
         steps: Any = 1

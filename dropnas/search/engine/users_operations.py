@@ -1,7 +1,7 @@
 """Operations that the engine does not know, such as those of a user's package; it calls their modules unchanged.
 
-Design choices: such a module updates its own buffers (running statistics), even if a mask drops it and it is computed
-in vain. The buffers of dropped operations are therefore restored afterwards, without reading the mask on the host.
+Design choices: such a module updates its own buffers (running statistics), even if a mask drops it. The buffers of
+dropped operations are therefore restored afterwards, without reading the mask on the host.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ def called(modules: Sequence[nn.Module], maps: Tensor, stride: int, name: str) -
 
 
 class UsersBuffers:
-    """The buffers of such operations in K supernets."""
+    """The buffers of the operations in K supernets that the engine does not know."""
 
     def __init__(self, supernets: Sequence[Supernet]) -> None:
         self._buffers = [
@@ -67,6 +67,6 @@ class UsersBuffers:
         flat = None if kept is None else kept.flatten(1)
         for (buffer, number, slot), old in zip(self._buffers, before, strict=True):
             if not update:
-                buffer.data.copy_(old)  # `data`: autograd has saved the buffer, though it does not look into it
+                buffer.data.copy_(old)  # `data`: autograd would reject a change of this buffer, which it never reads
             elif flat is not None:
                 buffer.data.copy_(torch.where(flat[number, slot], buffer, old))

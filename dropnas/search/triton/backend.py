@@ -1,6 +1,7 @@
 """The Triton backend of the engine: it checks whether Triton can run here, and computes the edges that leave a state.
 
-Design choices: the kernels are imported here only, and only when they are used, because Triton compiles for GPUs only.
+Design choices: only this module imports the kernels, and only when they are used, because Triton compiles for GPUs
+only.
 """
 
 import os

@@ -2,8 +2,8 @@
 
 Design choices: all convolutions on these edges are one autograd function with few passes over the maps. It has one
 launch for each of their two stages, and one kernel that normalises, weights and adds the outputs. That kernel also adds
-the maps that all edges share (pools and the identity). Therefore no batch norm needs a separate pass. The backward pass
-needs only the state, each output before its norm, and the shared maps.
+the maps that all edges share (pools and the identity). Batch norms need no pass of their own. The backward pass needs
+only the state, each output before its norm, and the shared maps.
 """
 
 from collections.abc import Sequence

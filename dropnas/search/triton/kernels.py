@@ -25,7 +25,7 @@ import triton.language as tl
 
 NOWHERE = tl.constexpr(2**20)  # a row outside every map, too far away for any tap
 
-# Arguments whose values do not specialise kernels; otherwise 1, 2 and 16 searches would each need their own.
+# Kernels are not specialised for these arguments; otherwise 1, 2 and 16 searches would each need their own kernels.
 COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices", "alike", "seeds"]
 
 
@@ -258,7 +258,7 @@ def back_to_dense(
         else:
             at += image[:, None] * (ROWS * COLUMNS)
         gradient = tl.load(upstream + group * outputs * C + at * C + out[None, :], mask=met, other=0.0)
-        values = rectified(values, scale, shift, NORMED)  # the gradient is 0 beyond the last pixel
+        values = rectified(values, scale, shift, NORMED)  # no mask: the gradient is 0 beyond the last pixel
         total = added(total, tl.trans(gradient), values, PRECISION)
     index = ((part * matrices + first + tap[:, None]) * C + channel[None, :]) * C + out[:, None]
     tl.store(of_dense + index, total, mask=exists[:, None] & (channel < C)[None, :])

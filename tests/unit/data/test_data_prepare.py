@@ -73,7 +73,7 @@ def test_limits_take_the_first(make: Make) -> None:
         ),
         (DatasetConfig("cifar10", "parquet"), "needs a `path`"),
         (DatasetConfig("cifar10", "parquet", path="nowhere"), "no such file or folder; set `path`"),
-        (DatasetConfig("cifar10", "torchvision", path="nowhere"), "nowhere: neither cifar-10-python.tar.gz nor"),
+        (DatasetConfig("cifar10", "torchvision", path="nowhere"), "nowhere: found neither cifar-10-python.tar.gz nor"),
         (DatasetConfig("imagenet", "images", path="nowhere"), "no such file or folder"),
     ],
 )
@@ -174,7 +174,7 @@ def test_local_archive_of_cifar(make: Make, tmp_path: Path, monkeypatch: pytest.
     path = write_tar(tmp_path / "cifar-100-python.tar.gz", files, "w:gz")
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
     config = DatasetConfig("cifar100", "torchvision", train_images=3, path=str(path.parent))
-    with pytest.raises(DropnasError, match="it is incomplete or a different file"):
+    with pytest.raises(DropnasError, match="the file is incomplete or a different one"):
         make(config)
     monkeypatch.setattr(cifar, "CIFAR100", replace(cifar.CIFAR100, md5=md5))
     with pytest.raises(DropnasError, match=r"cifar100: test: label 100 of image 1 is outside 0\.\.99"):

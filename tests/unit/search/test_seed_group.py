@@ -222,7 +222,7 @@ def test_other_mistakes_of_a_method_are_one_clear_line() -> None:
     with pytest.raises(DropnasError, match=r"Phaseless: phases is \(\); return a sequence of at least one Phase"):
         make_strategy(SearchConfig(strategy=f"{__name__}:Phaseless"), ORIGINAL)
     group = group_of(replace(TINY, strategy=f"{__name__}:Varying"))
-    with pytest.raises(DropnasError, match=r"draws \(2, 2, 3\) for 'noise', before \(2, 2, 2\)"):
+    with pytest.raises(DropnasError, match=r"draws \(2, 2, 3\) for 'noise', but first \(2, 2, 2\)"):
         train(group, last=3)
 
 
@@ -253,7 +253,7 @@ class OddShare(GroupedDropout):
 
 
 def test_a_share_of_no_images_is_named() -> None:
-    with pytest.raises(DropnasError, match=r"weight_share is 0.0; it is above 0 and at most 1"):
+    with pytest.raises(DropnasError, match=r"weight_share is 0.0; it must be above 0 and at most 1"):
         make_strategy(SearchConfig(strategy=f"{__name__}:OddShare"), ORIGINAL)
 
 

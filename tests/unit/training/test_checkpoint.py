@@ -74,8 +74,8 @@ def test_the_last_two_are_kept(tmp_path: Path) -> None:
         (lambda content: os.urandom(200), "not a checkpoint"),
         (lambda content: content.replace(b" abc\n", b" other\n", 1), "another run"),
         (lambda content: content.replace(b" abc\n", b" a\x1b[2Jb\n", 1), r"another run (a\x1b[2Jb)"),
-        (lambda content: sealed(b""), "something else than tensors"),
-        (lambda content: sealed(b"PK\3\4" + bytes(100)), "something else than tensors"),
+        (lambda content: sealed(b""), "something other than tensors"),
+        (lambda content: sealed(b"PK\3\4" + bytes(100)), "something other than tensors"),
         (lambda content: sealed(pickled([1, 2])), "does not hold the state"),
     ],
 )
@@ -170,7 +170,7 @@ def test_it_holds_no_code(tmp_path: Path) -> None:
     saved(tmp_path, 1, 2)
     (tmp_path / "checkpoint-00000002.pt").write_bytes(sealed(pickled({"evil": Evil(tmp_path / "evil")})))
     number, lines = loaded(tmp_path)
-    assert number == 1 and "something else than tensors" in lines[0] and not (tmp_path / "evil").exists()
+    assert number == 1 and "something other than tensors" in lines[0] and not (tmp_path / "evil").exists()
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

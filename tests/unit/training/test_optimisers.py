@@ -129,7 +129,7 @@ def test_gradients_that_do_not_fit_are_refused(name: str) -> None:
     optimiser, gradients = made(name, trained, 0.9, 0.0), gradients_of(trained, 0)
     for wrong, message in (
         ([], "0 gradients for 3 parameters"),
-        ([gradients[0][:1], *gradients[1:]], r"a gradient \(1, 3\) of torch.float32; its parameter is \(5, 3\) of"),
+        ([gradients[0][:1], *gradients[1:]], r"a gradient is \(1, 3\) of torch.float32; its parameter is \(5, 3\) of"),
         ([gradients[0].double(), *gradients[1:]], r"torch.float64"),
     ):
         with pytest.raises(DropnasError, match=message):

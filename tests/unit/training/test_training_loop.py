@@ -280,7 +280,7 @@ def test_a_trainee_may_end_before_its_last_epoch(tmp_path: Path) -> None:
 
     lines: list[str] = []
     assert [row["epoch"] for row in train_one(Short(), workspace(tmp_path, lines, interval=0.0))] == [1, 2]
-    assert lines[-1] == f"stops by itself after epoch 2 of {EPOCHS}"
+    assert lines[-1] == f"ends early, after epoch 2 of {EPOCHS}"
     assert len(train_one(Short(), workspace(tmp_path))) == 2  # and does not continue when it is started again
 
 
