@@ -81,8 +81,9 @@ def map_array(path: Path, dtype: type[np.generic] | None, shape: tuple[int, ...]
     except (ValueError, EOFError, OSError) as error:
         raise DropnasError(f"damaged array ({error})", where=path, remedy="prepare the dataset again") from error
     if array.shape != shape or (dtype is not None and array.dtype != dtype):
+        kind = "" if dtype is None else f"{np.dtype(dtype)} "
         raise DropnasError(
-            f"holds {array.dtype} {array.shape}, which does not fit dataset.json: {shape}",
+            f"holds {array.dtype} {array.shape}, which does not fit dataset.json: {kind}{shape}",
             where=path,
             remedy="prepare the dataset again",
         )

@@ -137,7 +137,7 @@ def _read(path: Path, identity: str) -> State:
             raise DropnasError(
                 "this checkpoint was written by an older version",
                 where=path,
-                remedy="finish the run with that version, or remove this folder to start again",
+                remedy=f"finish the run with that version, or remove {path.parent} to start again",
             )
         if len(words) != 3 or words[0] != FORMAT.encode():
             raise ValueError("not a checkpoint of this version")

@@ -288,5 +288,5 @@ def test_a_checkpoint_of_an_older_layout_is_refused(tmp_path: Path) -> None:
     finish(tmp_path, interval=0.0)
     newest = sorted((tmp_path / "scratch").iterdir())[-1]
     newest.write_bytes(newest.read_bytes().replace(b"dropnas-checkpoint-2", b"dropnas-checkpoint-1", 1))
-    with pytest.raises(DropnasError, match=r"by an older version; finish the run with .* or remove this folder"):
+    with pytest.raises(DropnasError, match=r"by an older version; finish the run with .* or remove \S+ to start again"):
         finish(tmp_path)
