@@ -155,7 +155,7 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> No
 
 
 def test_a_link_and_a_second_file_of_a_name_are_refused(tmp_path: Path) -> None:
-    refused(raw(tmp_path / "link.zip", ("runs/x", b"/etc"), mode=0o120777), tmp_path / "a", "contains the link 'runs/x'")
+    refused(raw(tmp_path / "link.zip", ("runs/x", b"/etc"), mode=0o120777), tmp_path / "a", "the link 'runs/x'")
     with pytest.warns(UserWarning, match="Duplicate name"):
         twice = raw(tmp_path / "twice.zip", ("x", b"1"), ("x", b"2"))
     refused(twice, tmp_path / "b", "contains two files with one name")

@@ -132,7 +132,7 @@ def test_each_process_of_a_transfer_holds_a_device(root):
 def test_a_manifest_that_does_not_say_what_the_run_took_is_named(root):
     first = searches()[0]
     publish(root, first, **{**took(60), "statistics": {}})
-    with pytest.raises(DropnasError, match=f"{first.id}.*does not say what the run took"):
+    with pytest.raises(DropnasError, match=f"{first.id}.*does not record how long the run took"):
         estimates(root)
 
 
