@@ -127,7 +127,7 @@ def test_all_of_it_may_fit_and_the_smallest_may_not(known, file):
     assert fits.startswith("1e+09 hours: paper: ") and power.startswith("8 seeds find")
     with pytest.raises(DropnasError, match=r"nothing fits into 1 hours.*table1 with 3 seeds, takes \d"):
         list(fitting_lines(file, known, 1))
-    with pytest.raises(DropnasError, match="no number of hours"):
+    with pytest.raises(DropnasError, match="not a number of hours"):
         list(fitting_lines(file, known, float("nan")))
 
 
