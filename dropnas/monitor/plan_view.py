@@ -21,8 +21,8 @@ from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.store import Store
 
 AUTHORS = (
-    "At the authors' speed the total takes {:,.0f} V100-days without ImageNet: 0.6 or 0.7 for each search (Tables 1, 2) "
-    "and, as users of such networks report, 1 for each retraining of 600 epochs."
+    "At the authors' speed the total takes {:,.0f} V100-days without ImageNet: 0.6 or 0.7 for each search (Tables 1, "
+    "2) and, as users of such networks report, 1 for each retraining of 600 epochs."
 )
 COLLECTED = (100_000, 20, 20)  # rarer garbage collection saves a fifth of the time, as few objects are freed
 NARROW = ("added", "shared", "running")  # columns left out on a narrow terminal, in this order
