@@ -30,7 +30,6 @@ class ClustersCell:
 
 @dataclass(frozen=True)
 class ClustersCells:
-
     first: ClustersCell
     last: ClustersCell
 

@@ -34,7 +34,6 @@ class StandAlone:
 
 @dataclass(frozen=True)
 class CorrelationFile(JsonFile):
-
     FILE: ClassVar[str] = "correlation.json"
 
     edge: tuple[int, int]  # (predecessor, node)

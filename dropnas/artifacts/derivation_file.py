@@ -9,7 +9,6 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class DerivationFile(JsonFile):
-
     FILE: ClassVar[str] = "derivation.json"
 
     # `strategy` if the search method derived it by its own rule, otherwise `alphas`

@@ -16,7 +16,6 @@ class FigureFacts:
 
 @dataclass(frozen=True)
 class FigureFile(JsonFile):
-
     FILE: ClassVar[str] = "figure.json"
 
     figure: str  # its name

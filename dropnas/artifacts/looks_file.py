@@ -61,7 +61,6 @@ class LookedClaim:
 
 @dataclass(frozen=True)
 class LooksFile(JsonFile):
-
     FILE: ClassVar[str] = "looks.json"
 
     profile: str

@@ -20,7 +20,6 @@ Row = dict[str, Number]
 
 @dataclass(frozen=True)
 class MetricsFile:
-
     rows: Sequence[Mapping[str, Number]]
 
     def write(self, folder: Path) -> None:

@@ -70,7 +70,6 @@ class HistoryFile(JsonFile):
 
 @dataclass(frozen=True)
 class SearchResultFile(JsonFile):
-
     FILE: ClassVar[str] = "result.json"
 
     # train_loss, train_accuracy: training metrics of the last epoch; None if the strategy does not measure them

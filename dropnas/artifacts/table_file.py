@@ -43,7 +43,6 @@ class TrainedArchitecture:
 
 @dataclass(frozen=True)
 class TableFile(JsonFile):
-
     FILE: ClassVar[str] = "table.json"
     ASCII: ClassVar[bool] = False
 

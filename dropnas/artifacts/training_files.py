@@ -61,7 +61,6 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class TrainingResultFile(JsonFile):
-
     FILE: ClassVar[str] = "result.json"
 
     # top1_error, top5_error: test errors; top5_error is None if there are too few classes

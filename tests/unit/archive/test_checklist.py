@@ -44,7 +44,7 @@ def test_every_question_is_answered_before_anything_has_run(name: str, tmp_path:
     given = answers(text)
     assert len(given) > 35
     assert all(given.values()) and not set("{}") & set(text)
-    assert ("No reproduction of the paper" in text) is not content.reproduction
+    assert ("Not a reproduction of the paper" in text) is not content.reproduction
     assert given["Which computing infrastructure was used?"] == "Not yet: no training is finished."
     assert "Not answered by this repository" in text
 

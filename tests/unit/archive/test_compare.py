@@ -112,7 +112,7 @@ def test_the_protocols_are_compared_setting_by_setting() -> None:
     ]
     assert protocol_lines(("a", "a"), first, first) == []
     assert protocol_lines(("a", "a"), first, None) == [
-        "The protocols are not compared: no parameters.yaml beside the verdicts of B."
+        "The protocols are not compared: no parameters.yaml next to the verdicts of B."
     ]
 
 
