@@ -176,7 +176,7 @@ def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[s
     elif part.parameters.reproduction:
         few = f" ({FEWEST_SEEDS} seeds: {detectable(FEWEST_SEEDS):.2f})" if seeds < FEWEST_SEEDS else ""
         points = f"{detectable(seeds):.2f} points{few}"
-        yield f"With 80 % probability, {seeds} seeds detect a difference from Table 1's CIFAR-10 number of {points}."
+        yield f"{seeds} seeds detect a difference of {points} from Table 1's CIFAR-10 number with 80 % probability."
     if name in ANSWERS:
         yield f"It answers: {ANSWERS[name]}"
     if part.lacks:

@@ -287,7 +287,7 @@ def test_the_probe_ends_and_begins_next_time_with_what_it_left_out(tmp_path):
     wanted = read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS)
     first, lines = next(iter(wanted)), list[str]()
     assert measure(wanted, HERE, lines.append, limit=0.0) == []
-    assert f"{len(wanted)} kinds of work were not timed in 0 s" in lines[0]
+    assert f"{len(wanted)} kinds of work were not timed within 0 s" in lines[0]
     here = Device("A processor", "cpu", HERE.threads)
     add_measured(tmp_path, [replace(measured(first, 10), device=here)])
     assert list(read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS)) == [*list(wanted)[1:], first]

@@ -81,7 +81,7 @@ def test_without_the_former_source_the_file_is_unknown(tmp_path):
     publish(tmp_path, SEARCH)
     now = replace(SEARCH, code="0" * 64)
     lines = why(replace(PLAN, runs={now.id: now}), now.id, tmp_path)
-    assert "which file is unknown" in lines[-1] and "neither in a frozen start nor in a commit" in lines[-1]
+    assert "the file is unknown" in lines[-1] and "neither in a frozen start nor in a commit" in lines[-1]
 
 
 def test_what_is_done_or_without_a_like_is_said_so(tmp_path):

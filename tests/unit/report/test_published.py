@@ -202,7 +202,7 @@ def test_a_table_says_what_it_is_and_is_not(maker: Maker, table1: Path) -> None:
         assert "Profile: tiny. Data: digits-300-100. Hardware: Imaginary GPU." in text
     config = PublishedConfig("table2_published", "paper", True, ())
     text = (maker.build(config, [maker.counts()]) / "table2_published.md").read_text(encoding="utf-8")
-    assert text.startswith("# Published baselines of Table 2 (profile paper)\n") and "No reproduction" not in text
+    assert text.startswith("# Published baselines of Table 2 (profile paper)\n") and "Not a reproduction" not in text
     assert "No runs of ours." in text
 
 
