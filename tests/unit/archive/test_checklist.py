@@ -59,7 +59,8 @@ def test_what_the_runs_show_is_counted(content: Content, found: dict[str, Found]
     assert "seeds 0, 1" in given["Were experiments repeated, and are the seeds reported?"]
     assert given["Were ablation studies run?"] == "Yes: Table 6."
     assert (
-        "cifar100: 100 classes, 50,000 training" in given["Are relevant statistics given, such as the number of examples?"]
+        "cifar100: 100 classes, 50,000 training"
+        in given["Are relevant statistics given, such as the number of examples?"]
     )
     assert given["Is there a comparison with random search?"].startswith("No, not in this profile")
 
