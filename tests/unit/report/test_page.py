@@ -223,7 +223,7 @@ def test_lightly_pulled_runs_count_and_are_told(study: Study) -> None:
     contents = study.gather()
     assert excluded(contents) == {} and errors(study) == before
     light = contents.runs["light"].sum()
-    assert light > 0 and f"{light} runs lie here without weights" in study.page()
+    assert light > 0 and f"{light} runs are here without weights" in study.page()
 
 
 def test_a_lightly_pulled_run_that_lost_another_file_is_damaged(study: Study) -> None:
