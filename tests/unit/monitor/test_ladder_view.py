@@ -58,7 +58,7 @@ def test_looks_cost_between_the_first_look_and_eight_seeds(found: Ladder) -> Non
         (
             30,
             "headline, 1 instead of 3 seeds, without the cell of darts_v1, without table2_published: 24.0 h.",
-            "no deviation",
+            "nothing can be tested",
         ),
         (
             50,
