@@ -1,4 +1,4 @@
-r"""Compares our runs with a single printed number, the lowest error of m runs whose deviation is not printed.
+r"""Compares our runs with one printed number: the lowest error of m runs whose deviation is not printed.
 
 Under one common normal distribution, the pivot T = (printed lowest − our mean) / our deviation depends only on n, the
 number of our runs, and on m. With a normal Z and an independent S² = χ²(n−1)/(n−1),
@@ -26,7 +26,7 @@ from dropnas.analysis.comparison import CONFIDENCE, Comparison, Sample
 
 NORMAL_NODES, SPREAD_NODES = 64, 400
 TAIL = 1e-14  # neglected probability beyond the largest S
-ALIKE = (0.55, 1.8)  # range of our deviation / the paper's in which both errors of the test stay at 5 %
+ALIKE = (0.55, 1.8)  # ratios of our deviation to the paper's at which both error rates of the test stay at 5 %
 FARTHEST = 1e7  # bound for all quantiles, in our deviations
 
 
@@ -40,7 +40,7 @@ def _normal_rule(n: int) -> tuple[NDArray[Any], NDArray[Any]]:
 @cache
 def _spread_rule(freedom: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Nodes and weights for the expectation over S; the nodes are dense near 0, which determines far quantiles."""
-    from scipy.stats import chi  # as below: a second to import, which planning does without
+    from scipy.stats import chi  # slow to import, and not needed for planning
 
     nodes, weights = np.polynomial.legendre.leggauss(SPREAD_NODES)
     largest = float(chi.isf(TAIL, freedom))
@@ -78,7 +78,7 @@ def expected_lowest(ours: Sample, m: int) -> float:
 
 
 def scatter_alike(ours: Sample, paper: Sample) -> bool:
-    """Whether the two deviations are close enough for a common distribution."""
+    """Whether the two deviations are close enough to assume a common distribution."""
     return ALIKE[0] <= ours.std / paper.std <= ALIKE[1] if paper.std else not ours.std
 
 
@@ -88,8 +88,9 @@ def compare_lowest(ours: Sample, printed: float, m: int, margin: float, paper: S
     Args:
         printed: the lowest error of m runs.
         m: number of those runs; 1 for a single training.
-        margin: the largest difference that counts as none, in the unit of the errors.
-        paper: the m runs, if their deviation is printed; if it differs too much from ours, no conclusion is drawn.
+        margin: the largest difference that counts as agreement, in the unit of the errors.
+        paper: the m runs, if their deviation is printed. If that deviation differs too much from ours, p-values are 1
+            and there is no interval.
     """
     if not ours.std:
         return Comparison(ours.mean - printed, None, 1.0, 1.0)
@@ -97,7 +98,7 @@ def compare_lowest(ours: Sample, printed: float, m: int, margin: float, paper: S
         return Comparison(expected_lowest(ours, m) - printed, None, 1.0, 1.0)
 
     def below(shift: float) -> float:
-        """P(a lowest error at most the printed one), if the paper's errors were lower than ours by the shift."""
+        """P(lowest error ≤ the printed one) if the paper's errors were lower than ours by `shift`."""
         return lowest_below((printed + shift - ours.mean) / ours.std, ours.n, m)
 
     tail = (1 - CONFIDENCE) / 2

@@ -1,7 +1,8 @@
 """The tests that decide a claim.
 
 There are six kinds of claims: one method is better than others; a contrast is positive; a correlation is higher than
-another one or than a number; one count is higher than another; something is rare; a printed best error is reached.
+another correlation or a fixed number; one count is higher than another; something is rare; a printed best error is
+reached.
 
 Design choices: every test is one-sided in the direction of the claim. Its mirror image decides whether the claim is
 contradicted. A claim about several comparisons holds only if each of them is significant at the level, without
@@ -21,7 +22,7 @@ from scipy.special import ndtr
 from dropnas.analysis.comparison import Comparison, Estimate, Sample, difference
 from dropnas.analysis.verdict import LEVEL, holm
 
-PERMUTATIONS = 20_000  # most permutations; eight and eight counts have 12,870
+PERMUTATIONS = 20_000  # largest number of permutations; two groups of eight counts have 12,870
 FEWEST_POINTS = 4  # Fisher's z has the variance 1 / (n - 3)
 
 
@@ -36,11 +37,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """The outcome of a claim's tests."""
+    """The outcome of a claim, with the p-values of its comparisons."""
 
-    outcome: Outcome  # the outcome of the claim
-    p_holds: tuple[float, ...]  # p-value of each comparison in the direction of the claim
-    p_opposite: tuple[float, ...]  # p-value of each comparison in the opposite direction, with Holm's correction
+    outcome: Outcome
+    p_holds: tuple[float, ...]  # in the direction of the claim
+    p_opposite: tuple[float, ...]  # in the opposite direction, with Holm's correction
 
 
 def all_lower(pairs: Sequence[tuple[Sample, Sample]]) -> Decision:
@@ -62,7 +63,7 @@ def correlation_higher(first: float, first_n: int, second: float, second_n: int 
 
     Args:
         first, second: Pearson's coefficients, between -1 and 1.
-        first_n, second_n: the numbers of points behind them; None if the second is a given number.
+        first_n, second_n: numbers of points; `second_n` is None if `second` is a fixed number.
 
     Raises a ValueError if a coefficient is outside [-1, 1].
     """
@@ -81,10 +82,10 @@ def _fisher(coefficient: float) -> float:
 
 
 def counts_higher(first: Sequence[float], second: Sequence[float]) -> Decision:
-    """Test whether the first counts are higher on average: a permutation test, exact for eight and eight counts."""
+    """Test whether the first counts are higher on average: a permutation test, exact for up to eight counts each."""
     if min(len(first), len(second)) < 2:
         return Decision(Outcome.TOO_FEW, (), ())
-    from scipy.stats import permutation_test  # a second to import, which planning does without
+    from scipy.stats import permutation_test  # slow to import, and not needed for planning
 
     higher, lower = (
         permutation_test(
@@ -101,7 +102,7 @@ def counts_higher(first: Sequence[float], second: Sequence[float]) -> Decision:
 
 
 def seldom(cases: Sequence[tuple[int, int]]) -> Decision:
-    """Test whether, in each of several cases, something occurs in less than half of all seeds: binomial tests.
+    """Test whether something occurs in less than half of the seeds in every case: binomial tests.
 
     Args:
         cases: for each case, the number of seeds in which it occurred, and the number of seeds.

@@ -1,7 +1,7 @@
-"""Finds operations of an edge that behave alike, from inner products of features (Figures 1, 4; Sections 2.2, 5.2).
+"""Clusters the operations of an edge by the inner products of their features (Figures 1, 4; Sections 2.2, 5.2).
 
-Design choices: the coordinates are computed from the inner products of the features and preserve all distances.
-K-means, PCA and silhouette therefore equal those of the full features. PCA leaves the sign of an axis open; here the
+Design choices: the coordinates are computed from the inner products and preserve all distances. K-means, PCA and
+silhouette therefore give the same results as on the full features. PCA does not fix the sign of an axis; here the
 farthest point on an axis is positive.
 """
 
@@ -14,7 +14,7 @@ from dropnas.errors import DropnasError
 
 STARTS = 10  # restarts of K-means
 AXES = 2
-DIGITS = 9  # points that agree to this precision count as equal, because rounding differs
+DIGITS = 9  # decimals to which points count as equal, because their rounding errors differ
 Gram = NDArray[np.float64]
 Points = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ def coordinates(gram: Gram) -> Points:
         gram: inner products, (n, n).
 
     Returns:
-        (n, n - 1), the directions by decreasing variance.
+        (n, n - 1), columns by decreasing variance.
     """
     centring = np.eye(len(gram)) - 1 / len(gram)
     values, vectors = np.linalg.eigh(centring @ gram @ centring)

@@ -1,14 +1,15 @@
 """Compares two means, or a contrast of several, from their summaries: Welch's test, interval, equivalence.
 
-Design choices: the paper prints n, mean and deviation, so nothing here needs single values. Variances are never pooled,
-because the seeds of different methods scatter differently. All answers come from one estimate with its standard error
-and degrees of freedom (Welch-Satterthwaite), so the test, the interval and the equivalence test never contradict each
-other. Welch's approximation is too optimistic in the far tails that Holm's correction uses. If deviations differ by a
-factor of three, a table of twelve cells without any true difference would show a difference in 6 % of cases with eight
-runs on each side, in 9 % with five, and in half of the cases with two. Two means are therefore compared with three
-degrees of freedom less than Welch's, but not fewer than those of the smaller sample. Below five runs, the degrees of
-freedom are those of the smaller sample (docs/verdicts.md). If no sample has any spread, nothing can be concluded:
-p-values are 1 and there is no interval.
+Design choices: the paper prints n, mean and deviation, so no function here needs the values of single runs. Variances
+are never pooled, because the errors of different methods vary differently. All results come from one estimate with its
+standard error and degrees of freedom (Welch-Satterthwaite), so the test, the interval and the equivalence test never
+contradict each other.
+
+Welch's approximation is too optimistic in the far tails that Holm's correction uses. If deviations differ by a factor
+of three, a table of twelve cells without any true difference would show a difference in 6 % of cases with eight runs on
+each side, in 9 % with five, and in half of the cases with two. Two means are therefore compared with three degrees of
+freedom fewer than Welch's, but at least those of the smaller sample. Below five runs, the degrees of freedom are those
+of the smaller sample (docs/verdicts.md). If no sample has any spread, p-values are 1 and there is no interval.
 """
 
 import math
@@ -41,7 +42,7 @@ class Sample:
 
     def __post_init__(self) -> None:
         if self.n < 2 or not math.isfinite(self.mean) or not 0 <= self.std < math.inf:
-            raise ValueError(f"no sample: n = {self.n}, mean {self.mean}, deviation {self.std}")
+            raise ValueError(f"not a sample: n = {self.n}, mean {self.mean}, deviation {self.std}")
 
 
 @dataclass(frozen=True)
@@ -124,13 +125,13 @@ def contrast(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
 
 
 def difference(first: Sample, second: Sample) -> Estimate:
-    """The first mean minus the second: Welch's estimate with cautious degrees of freedom."""
+    """The first mean minus the second: Welch's estimate with reduced degrees of freedom."""
     estimate = contrast((first, second), (1.0, -1.0))
     return replace(estimate, freedom=float(cautious(estimate.freedom, min(first.n, second.n))))
 
 
 def cautious(freedom: Any, fewest: Any) -> Any:
-    """Welch's degrees of freedom made cautious for the tails; arrays are taken, too."""
+    """Reduce Welch's degrees of freedom, given the size of the smaller sample; both may be arrays."""
     welch = np.where(np.less(fewest, FEW), 0.0, np.subtract(freedom, OPTIMISM))
     return np.maximum(np.subtract(fewest, 1.0), welch)
 

@@ -1,4 +1,4 @@
-"""The configurations of the diagnostics behind Figures 1, 4 and 5. The plan reads it, so it does not import torch."""
+"""The configurations of the diagnostics behind Figures 1, 4 and 5. The plan imports this module: no torch here."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -45,7 +45,7 @@ class VariantConfig:
 
 @dataclass(frozen=True)
 class CorrelationConfig:
-    """Stand-alone accuracy of the operations on one edge of the normal cell, against their p (Figure 5).
+    """Stand-alone accuracy of each operation on one edge of the normal cell, against its weight p of Eq. 1 (Figure 5).
 
     The inputs are the select run, then the search behind each of its candidates in their order, then one retraining for
     each operation in the order of `operations`.

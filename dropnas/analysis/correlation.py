@@ -1,11 +1,11 @@
 """The correlation stage: does p predict how good an operation is on its own (Section 5.5, Figure 5)?
 
 Design choices: the "predicted alpha" of Figure 5 is between 0.10 and 0.16, around 1/8, so it is p of Eq. 1 over all
-eight operations. The correlated accuracy is the best on test, which the paper reports everywhere; the accuracy of the
-final epoch is given too. Seven points are few, so each coefficient has its 95 % interval. Pearson's uses Fisher's z.
-Spearman's uses Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000). A coefficient of ±1
-has no interval: Fisher's z is infinite, and an interval of width zero would claim certainty. Spearman's p-value is
-computed over all orders of the points, up to EXACT of them; the usual approximation by t is for many points.
+eight operations. The correlated accuracy is the best test accuracy of any epoch, as everywhere in the paper; that of
+the final epoch is also recorded. Seven points are few, so each coefficient has a 95 % interval. Pearson's uses Fisher's
+z. Spearman's uses Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000). A coefficient of
+±1 has no interval: Fisher's z is infinite, and an interval of width zero would claim certainty. Spearman's p-value is
+exact up to EXACT orders of the points, because the usual approximation by t needs many points.
 """
 
 import math
@@ -27,8 +27,8 @@ from dropnas.space.spaces import edges
 from dropnas.workspace import Workspace
 
 CONFIDENCE = 0.95
-FEWEST = 4  # values; Fisher's z has the variance 1 / (n - 3)
-EXACT = 10_000  # most orders; seven points have fewer, for eight or more they are sampled
+FEWEST = 4  # values; the variance of Fisher's z is 1 / (n - 3)
+EXACT = 10_000  # largest number of orders; seven points have 5,040, and for more points orders are sampled
 UNDEFINED = Coefficient(None, None, None, None)
 
 

@@ -1,8 +1,8 @@
 """Drop path rates (Section 2.3): the nominal p_d of the paper, and the effective rate at which operations are dropped.
 
 A group that loses all its operations is drawn again, so the effective rate is below p_d. At the paper's own rate the
-difference is negligible. At p_d = 0.875, by which the paper describes SNAS (one operation of eight), an edge keeps 2.41
-of eight operations on average. At 0.75, by which it describes ProxylessNAS (two operations), it keeps 2.93.
+difference is negligible. The paper describes SNAS by p_d = 0.875 (one of eight operations is kept) and ProxylessNAS by
+0.75 (two are kept). At these rates an edge keeps 2.41 and 2.93 of eight operations on average.
 """
 
 from dropnas.space.names import PAPER_GROUP

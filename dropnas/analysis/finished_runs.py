@@ -1,7 +1,7 @@
 """Reads and checks the parts of finished runs that a table needs.
 
-Design choices: a table trusts nothing that it reads. A missing file, a run of the wrong stage or an invalid number is
-an error in one line, with the run and the file. A NaN in a mean would otherwise be noticed much later.
+Design choices: everything that a table reads is checked. A missing file, a run of the wrong stage or an invalid number
+is an error in one line that names the run and the file. Otherwise a NaN in a mean would be noticed much later.
 """
 
 import re
@@ -37,7 +37,7 @@ class Run:
 class Training:
     """A finished retraining or transfer."""
 
-    run: Run  # its receipt
+    run: Run
     # top1, top5: test errors; top5 is None if there are too few classes
     top1: Errors
     top5: Errors | None

@@ -10,9 +10,9 @@ With few seeds, the statistic is not normal. A boundary is therefore used as a n
 of the exact or Welch test is compared with the tail probability of the boundary (Jennison and Turnbull, Section 3.8,
 "significance level approach"). Simulated reproductions confirm that the level holds (docs/verdicts.md).
 
-Design choices: everything is based on the p-value over all looks, the smallest level at which some look so far rejects.
-Holm's correction and intersection-union tests take it like any other p-value. The functions work on numpy arrays, so
-one table of boundaries serves ten thousand simulated reproductions and the real one.
+Design choices: everything is based on the p-value over all looks. It is the smallest level at which the design has
+rejected so far, and Holm's correction and intersection-union tests treat it like any other p-value. The functions work
+on numpy arrays, so one table of boundaries serves ten thousand simulated reproductions and the real one.
 """
 
 import math
@@ -31,15 +31,15 @@ TAIL = 9.0  # deviations beyond which a normal distribution is negligible
 FEWEST_NODES, MOST_NODES, PER_DEVIATION = 96, 2048, 30.0  # numbers of nodes of the integration
 FARTHEST = 38.0  # z of the smallest probability that a float can represent
 HALVINGS = 52
-LARGEST, SMALLEST = 0.5, 1e-15  # range in which p-values over all looks are resolved
+LARGEST, SMALLEST = 0.5, 1e-15  # range of the levels in the table of boundaries
 STEPS = 240
 
 
 def spent(level: Any, fractions: Any) -> Any:
-    """The level that a one-sided test may have spent at some times: Lan-DeMets, O'Brien-Fleming-like.
+    """The part of its level that a one-sided test may have spent by each time: Lan-DeMets, O'Brien-Fleming-like.
 
     Args:
-        level: level of the entire design, in (0, 1).
+        level: level of the whole design, in (0, 1).
         fractions: times in (0, 1].
     """
     return 2 * ndtr(ndtri(np.asarray(level) / 2) / np.sqrt(fractions))
@@ -47,14 +47,11 @@ def spent(level: Any, fractions: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Inside:
-    """The distribution of the z statistic at a look, restricted to paths that have crossed no boundary so far.
-
-    It consists of nodes and the probability at each node, arrays of shape [designs, nodes].
-    """
+    """The distribution of the z statistic at a look, restricted to paths that have crossed no boundary so far."""
 
     time: float
-    nodes: Array
-    mass: Array
+    nodes: Array  # [designs, nodes]
+    mass: Array  # the probability at each node
 
     def above(self, z: Array, time: float, drift: float = 0.0) -> Array:
         """The probability of exceeding z at a later time, for each design."""
@@ -86,7 +83,7 @@ def _start(designs: int) -> _Inside:
 
 
 def _nodes(fractions: Sequence[float]) -> int:
-    """The number of nodes; looks that are close need more, because the conditional distribution is narrow."""
+    """The number of nodes; looks close to each other need more, because their conditional distribution is narrow."""
     steps = [math.sqrt(1 - before / after) for before, after in pairwise(fractions)]
     return int(min(MOST_NODES, max(FEWEST_NODES, PER_DEVIATION / min(steps, default=1.0))))
 
@@ -100,12 +97,12 @@ def boundaries(levels: Sequence[float] | Array, fractions: Sequence[float]) -> A
     if not all(0 < a < b <= 1 for a, b in zip((1e-9, *fractions), fractions, strict=False)):
         raise ValueError(f"fractions do not increase: {list(fractions)}")
     if not ((every > 0) & (every < 1)).all():
-        raise ValueError(f"no levels: {levels}")
+        raise ValueError(f"levels are not in (0, 1): {levels}")
     spending = np.diff(spent(every[:, None], np.asarray(fractions)), axis=1, prepend=0.0)
     found, inside, count = np.empty_like(spending), _start(len(every)), _nodes(fractions)
     for look, time in enumerate(fractions):
         low, high = np.full(len(every), -TAIL), np.full(len(every), FARTHEST)
-        for _ in range(HALVINGS):  # bisection for all levels at once, which scipy does not offer
+        for _ in range(HALVINGS):  # bisection, vectorised over the levels
             middle = (low + high) / 2
             exceeds = inside.above(middle, time) > spending[:, look]
             low, high = np.where(exceeds, middle, low), np.where(exceeds, high, middle)
@@ -137,22 +134,22 @@ def exits(
 
 @cache
 def nominal_levels(level: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
-    """The level of each look's own one-sided test, such that all looks together have this level."""
+    """The level of the one-sided test at each look that gives the whole design this level."""
     return tuple(float(p) for p in ndtr(-boundaries([level], fractions)[0]))
 
 
 @cache
 def _table(fractions: tuple[float, ...]) -> tuple[Array, Array]:
-    """Levels of entire designs, as z in increasing order, and their boundaries."""
+    """Levels of whole designs, as z in increasing order, and their boundaries."""
     levels = np.linspace(-ndtri(LARGEST), -ndtri(SMALLEST), STEPS)
     return levels, boundaries(ndtr(-levels), fractions)
 
 
 def over_looks(p: Any, look: int, fractions: Sequence[float]) -> Array:
-    """The smallest level of an entire design that rejects at a look, from the one-sided p-values of that look.
+    """The smallest level at which the whole design rejects at a look, from the one-sided p-values of that look.
 
-    The smallest of these over all looks so far is a p-value over all looks: under the null hypothesis, it is at most a
-    with a probability of at most a. Values above 0.5 are returned as 1.
+    The minimum over all looks so far is a valid p-value: under the null hypothesis, P(minimum ≤ a) ≤ a. Values above
+    0.5 are returned as 1.
 
     Args:
         p: p-values, of any shape.
@@ -173,7 +170,9 @@ def boundary(level: Any, look: int, fractions: Sequence[float]) -> Array:
 def repeated_interval(
     value: float, error: float, freedom: float, look: int, fractions: tuple[float, ...], confidence: float = 0.95
 ) -> tuple[float, float] | None:
-    """The interval of a look; the intervals of all looks together have this confidence. None if the error is 0."""
+    """The repeated confidence interval at a look: the intervals of all looks cover the true value together with this
+    confidence. None if the error is 0.
+    """
     if not error:
         return None
     nominal = nominal_levels((1 - confidence) / 2, fractions)[look]
@@ -184,10 +183,10 @@ def repeated_interval(
 def median_unbiased(
     value: float, error: float, p_above: float, look: int, fractions: tuple[float, ...], level: float = 0.05
 ) -> float:
-    """The median-unbiased estimate, if two-sided boundaries of this level end the looks.
+    """The median-unbiased estimate after looks that end when a two-sided boundary of this level is crossed.
 
-    It is based on the stage-wise order: a result is more extreme if its boundary was crossed earlier or, at the same
-    look, if it is farther out.
+    It uses the stage-wise order: a result is more extreme if a boundary was crossed at an earlier look or, at the same
+    look, if its z is larger.
 
     Args:
         value, error: the difference at the last look, and its standard error.
@@ -196,14 +195,14 @@ def median_unbiased(
     """
     if look == 0 or not error:
         return value
-    from scipy.optimize import brentq  # half a second to import, which planning does without
+    from scipy.optimize import brentq  # slow to import, and not needed for planning
 
     times, z = tuple(fractions[: look + 1]), float(np.clip(-ndtri(p_above), -TAIL, TAIL))
     bounds = [-float(ndtri(nominal)) for nominal in nominal_levels(level / 2, fractions)[:look]]
     unit = error * math.sqrt(times[-1])  # difference for a drift of 1
 
     def more_extreme(drift: float) -> float:
-        """The probability of a more extreme result, minus one half."""
+        """The probability of a more extreme result, minus 0.5."""
         above = exits([*(-b for b in bounds), -np.inf], [*bounds, z], times, drift)[1]
         return float(above.sum()) - 0.5
 

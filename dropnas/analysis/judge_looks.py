@@ -1,16 +1,17 @@
 """Decides, from means and deviations at a look, which questions are answered, which continue, and which are given up.
 
-The same code judges the real reproduction and ten thousand simulated ones. The first axis of every array is therefore
-the reproduction, of length 1 for the real one. Printed means are decided by Welch's test and an equivalence test, with
+The same code judges the real reproduction and ten thousand simulated ones. Arrays therefore have an axis for the
+reproductions, of length 1 for the real one. Printed means are decided by Welch's test and an equivalence test, with
 Holm's correction over a table. A claim holds only if all its contrasts are significant, each at the level itself
-(intersection-union test). It is contradicted with Bonferroni's correction. All p-values are valid over all looks
-(`group_sequential`), where time is the fraction of the largest number of seeds. The paper's runs are the same at every
-look, so the looks are more alike than the boundaries assume.
+(intersection-union test). It is contradicted if the opposite of one contrast is significant with Bonferroni's
+correction. All p-values are valid over all looks (`group_sequential`), where time is the fraction of the largest number
+of seeds. The paper's runs are the same at every look, so the statistics of the looks are more strongly correlated than
+the boundaries assume.
 
-An undecided question continues, unless even the largest number of seeds would hardly decide it. This is the case if its
-conditional power, with the current trend and a deviation pooled from ours and the expected one, is below one in five.
-This rule changes no error rate, because the boundaries do not depend on it. A question that was given up is therefore
-judged again if its experiments get further seeds for another question.
+An undecided question continues unless even the largest number of seeds is unlikely to decide it: its conditional power
+is below one in five. The conditional power assumes the current trend, and a deviation pooled from ours and the expected
+one. This rule changes no error rate, because the boundaries do not depend on it. A question that was given up is
+therefore judged again if its experiments get further seeds for another question.
 """
 
 from dataclasses import dataclass, replace
@@ -45,7 +46,7 @@ class Asked:
 
     @classmethod
     def of(cls, questions: Questions, schedule: tuple[int, ...]) -> "Asked":
-        """The questions with the numbers as printed."""
+        """The questions, with the paper's printed numbers."""
         asked = cls(questions, schedule, np.empty(0), np.empty(0))
         return replace(asked, printed=asked._of_numbers("printed")[None], printed_std=asked._of_numbers("std")[None])
 
@@ -80,7 +81,7 @@ class Asked:
 
     @cached_property
     def weights(self) -> Array:
-        """The weights of the experiments in each contrast, positive for the lower ones: [contrasts, experiments]."""
+        """The weights of the experiments in each contrast, positive for `lower` ones: [contrasts, experiments]."""
         contrasts = [contrast for claim in self.questions.claims for contrast in claim.contrasts]
         found = np.zeros((len(contrasts), len(self.questions.experiments)))
         for row, contrast in zip(found, contrasts, strict=True):
@@ -107,13 +108,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Judged:
-    """The state after a look; the first axis of all arrays is the reproduction."""
+    """The state after a look; the last axis but one of all arrays is the reproduction."""
 
     look: int  # index of the last look; 0 is the first
     present: Flags  # experiments that have the seeds of this look
-    seeds: NDArray[np.int64]  # number of seeds of each experiment; one that missed a look has no later one
-    sides: Array  # one-sided p-values over all looks of each number: above 0, below 0, above -margin, below the margin
-    # lower, higher: p-values that each contrast is below and above 0
+    seeds: NDArray[np.int64]  # number of seeds of each experiment; an experiment that missed a look gets no later seeds
+    # one-sided p-values of each number over all looks, [4, reproductions, numbers]: above 0, below 0, above -margin,
+    # below the margin
+    sides: Array
+    # lower, higher: p-values of each contrast being below and above 0
     lower: Array
     higher: Array
     # differs, agrees: p-values of each number, corrected over its table
@@ -180,7 +183,7 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
 
 
 def _needed(asked: Asked, now: Judged) -> Flags:
-    """The experiments of questions that continue; for a claim, only those of contrasts that are not yet significant."""
+    """The experiments of open questions; for a claim, only those of contrasts that are not yet significant."""
     needed = np.zeros_like(now.present)
     for index, experiment in enumerate(asked.own):
         needed[:, experiment] |= now.number_open[:, index]
@@ -246,7 +249,7 @@ def _judge_claims(asked: Asked, now: Judged, means: Array, stds: Array) -> Judge
 
 
 def _claims_present(asked: Asked, now: Judged) -> Flags:
-    """Claims whose open contrasts all have the seeds of this look."""
+    """Claims for which every contrast that is not yet significant has the seeds of this look."""
     lacking = _lacking(asked, now) & (now.lower > LEVEL)
     found = np.ones_like(now.claim_open)
     for index, rows in enumerate(asked.of_claims):
@@ -260,7 +263,7 @@ def _lacking(asked: Asked, now: Judged) -> Flags:
 
 
 def _pooled(asked: Asked, stds: Array, n: int) -> Array:
-    """Expected deviations at a later look: ours and the prior ones, pooled by degrees of freedom."""
+    """Expected deviations at a later look: ours and the prior deviations, pooled by degrees of freedom."""
     prior, freedom = (np.array([getattr(one, name) for one in asked.questions.priors]) for name in ("std", "freedom"))
     return np.asarray(np.sqrt(((n - 1) * stds**2 + freedom * prior**2) / (n - 1 + freedom)))
 
@@ -274,7 +277,7 @@ def _open_in_family(asked: Asked, shown: Flags) -> Array:
 
 
 def _number_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Array:
-    """Conditional power of each number: the largest number of seeds shows a difference or equivalence."""
+    """Conditional power of each number: the chance that the largest number of seeds decides it."""
     n, most = asked.schedule[now.look], asked.schedule[-1]
     mean, std = means[:, asked.own], pooled[:, asked.own]
     agree_level = LEVEL / _open_in_family(asked, now.agrees <= LEVEL)
@@ -292,12 +295,12 @@ def _number_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Ar
 
 
 def _last_nominal(levels: Array, asked: Asked) -> Array:
-    """The nominal level at the last look, for designs with these levels."""
+    """The nominal level at the last look of designs with these levels."""
     return np.asarray(ndtr(-boundary(levels, len(asked.schedule) - 1, asked.fractions)))
 
 
 def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Array:
-    """Conditional power of each claim: all open contrasts become significant, or one contradicts it."""
+    """Conditional power of each claim: the chance that all open contrasts become significant, or one contradicts it."""
     n, most, weights = asked.schedule[now.look], asked.schedule[-1], asked.weights
     value, unit = means @ weights.T, np.sqrt(pooled**2 @ (weights**2).T)
     freedom = contrast_freedom(asked, pooled, most)

@@ -14,8 +14,8 @@ POWER = 0.8
 def smallest(questions: Questions, stds: Array, n: int) -> list[list[float]]:
     """For each claim and contrast, the smallest true difference that n seeds detect, in points of error.
 
-    A claim with m contrasts holds with a probability of 80 % if each contrast is shown with the power 0.8^(1/m) and the
-    contrasts are independent. They share an experiment, so the claim holds more often.
+    Each of a claim's m contrasts is tested with the power 0.8^(1/m), so that the claim holds with a probability of 80 %
+    if the contrasts are independent. Contrasts that share an experiment make it hold more often.
 
     Args:
         stds: deviation of a single seed, for each experiment.

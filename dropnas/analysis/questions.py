@@ -1,10 +1,10 @@
-"""The questions of a reproduction, as plain numbers: printed means to compare with, and claims about experiments.
+"""The questions that a sequential plan decides: printed means to compare with, and claims about experiments.
 
-The paper's best of eight runs is not such a question: the number of our seeds depends on earlier results, and the
+The paper's best of eight runs is not among them, because the number of our seeds depends on earlier results, and the
 printed best has no deviation.
 
-An experiment is one search method in one setting, with one run for each seed. Questions refer to experiments by their
-index in a list. `dropnas.pipeline.asked` makes questions from a plan and the paper's tables.
+An experiment is one search method in one setting, with one run for each seed. Questions refer to an experiment by its
+index. `dropnas.pipeline.asked` makes questions from a plan and the paper's tables.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Number:
     printed: float  # the printed mean
     std: float  # its deviation (n - 1)
     of: int  # number of the paper's runs behind it
-    margin: float  # the largest difference that counts as none
+    margin: float  # the largest difference that counts as agreement
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Claim:
 
     id: str  # a short name
     claim: str  # the claim as a sentence
-    contrasts: tuple[Contrast, ...]  # one or more contrasts
+    contrasts: tuple[Contrast, ...]  # at least one
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,6 @@ class Questions:
     """All questions of a plan."""
 
     experiments: tuple[str, ...]
-    priors: tuple[Prior, ...]  # prior expectation for each experiment
-    # numbers, claims: the questions
+    priors: tuple[Prior, ...]  # one for each experiment
     numbers: tuple[Number, ...]
     claims: tuple[Claim, ...]

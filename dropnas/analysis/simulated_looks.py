@@ -1,7 +1,7 @@
 """Simulated reproductions, drawn with known true values and judged look by look.
 
-Design choices: the code that judges them is the code that judges real runs. Random numbers are drawn in blocks of a
-fixed size, so a smaller number of reproductions is a subset of a larger one.
+Design choices: real runs are judged by the same code. Random numbers are drawn in blocks of a fixed size, so the first
+reproductions do not depend on how many are simulated.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Truth:
 
 
 def as_printed(asked: Asked, random: np.random.Generator, count: int) -> Asked:
-    """Every reproduction is compared with the paper's numbers."""
+    """Compare every reproduction with the paper's numbers."""
     return asked
 
 

@@ -1,7 +1,7 @@
 """The trajectory of a search: how its alphas changed over the epochs, from history.json. Pure functions without torch.
 
-The paper only shows the end of searches. How one-level DARTS gets its skip-connects (Section 4.2) is visible over the
-epochs. Genotypes follow the method's own rule if it has one, otherwise the raw alphas, as in the log of the search.
+The paper shows only the end of a search. The epochs show how one-level DARTS gets its skip-connects (Section 4.2).
+Genotypes follow the method's own rule if it has one, otherwise the raw alphas, as in the log of the search.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ CellEdge = tuple[int, str, int]  # an edge as (node, operation, predecessor)
 
 @dataclass(frozen=True)
 class ByAlpha:
-    """The derivation rule used here: by raw alpha, with operations of the same name ranked one by one."""
+    """The derivation rule used here: by raw alpha, with operations of the same name ranked separately."""
 
     score: str = "alpha"
     skips: str = "separate"
@@ -55,7 +55,6 @@ class Trajectory:
     """A search over its epochs."""
 
     operations: list[str]  # names in the order of the space; repeated names are numbered
-    # normal, reduce: the two kinds of cells
     normal: CellTrajectory
     reduce: CellTrajectory
 

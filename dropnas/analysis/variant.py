@@ -1,8 +1,8 @@
 """The variant stage: a genotype with a different operation on one edge of its normal cell (Section 5.5, Figure 5).
 
-Design choices: an edge into node 4 or 5 may be missing in the genotype, because a node keeps only two of its edges. In
-this case it replaces the weaker of the node's two edges, which is listed second. This is the same for every operation,
-so the seven variants of an edge differ in that operation only.
+Design choices: the genotype may lack the edge, because a node keeps only two of its edges. The variant then replaces
+the weaker of the two, which is listed second. It does so for every operation, so the seven variants of an edge differ
+only in their operation.
 """
 
 from collections.abc import Sequence

@@ -1,14 +1,14 @@
 """Verdicts on the comparisons of one table.
 
 Design choices: "no significant difference" is not agreement. Agreement therefore has its own test (equivalence within a
-margin), and whatever neither test decides is undecided. Differences and agreements are two families, each with Holm's
-correction. A table without true differences shows a "differs" in at most 5 % of cases. A table in which every number is
-off by the margin shows an "agrees" in at most 5 % of cases. A difference that is significant, but certainly smaller
-than the margin, counts as agreement.
+margin), and a number that neither test decides is undecided. Differences and agreements are two families, each with
+Holm's correction. A table without true differences shows a "differs" in at most 5 % of cases. A table in which every
+number is off by the margin shows an "agrees" in at most 5 % of cases. A difference that is significant, but
+significantly smaller than the margin, counts as agreement.
 
 Holm's correction rejects more than Bonferroni's with the same guarantee. The false discovery rate is not used because a
-single wrong "differs" in a table is too many. Holm's correction needs no independence, which the cells of a table do
-not have: they share a data set, and the cells of Table 6 also its first column.
+single wrong "differs" in a table is too many. Holm's correction does not need independence. The cells of a table are
+not independent: they share a data set, and those of Table 6 also share its first column.
 """
 
 from collections.abc import Sequence
@@ -38,14 +38,14 @@ class Judged:
     """A comparison with its verdict."""
 
     comparison: Comparison
-    # p_differs, p_agrees: its p-values, corrected over the table
+    # p_differs, p_agrees: p-values corrected over the table
     p_differs: float
     p_agrees: float
     verdict: Verdict  # agrees, differs or undecided
 
     @property
     def measurable(self) -> bool:
-        """Whether a difference is significant, within the margin or not."""
+        """Whether a difference is significant, whether or not it is within the margin."""
         return self.p_differs <= LEVEL
 
 
@@ -66,13 +66,13 @@ def _verdict(p_differs: float, p_agrees: float) -> Verdict:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """P-values with Holm's correction along the last axis: a test is rejected if its p-value is at most the level.
+    """Correct p-values by Holm's method along the last axis; a corrected p-value is compared with the level itself.
 
     Raises a ValueError if a p-value is outside [0, 1] or NaN.
     """
     p = np.asarray(p_values, dtype=float)
     if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"no p-values: {p}")
+        raise ValueError(f"p-values are not in [0, 1]: {p}")
     order, factors = np.argsort(p, axis=-1, kind="stable"), np.arange(p.shape[-1], 0, -1)
     stepped = np.minimum(1, np.maximum.accumulate(np.take_along_axis(p, order, -1) * factors, axis=-1))
     adjusted = np.empty_like(p)

@@ -1,8 +1,8 @@
-"""The file format of an archive: a zip whose bytes depend on its content only, and that is not trusted when it is read.
+"""The file format of an archive: a zip with checksums.
 
 Design choices: names are sorted, and time, mode and compression are fixed, so the same content always gives the same
-file. `SHA256SUMS` lists every other file, for `sha256sum --check` and for the reader here. Only plain files with
-relative names are extracted. Links, absolute names, `..` and duplicate names are rejected.
+file. `SHA256SUMS` lists every other file, for `sha256sum --check` and for the reader here. An archive is not trusted:
+only plain files with relative names are extracted, and links, absolute names, `..` and duplicate names are rejected.
 """
 
 import hashlib
@@ -20,27 +20,28 @@ from dropnas.errors import DropnasError
 from dropnas.runs.files import write_bytes
 
 SUMS = "SHA256SUMS"
-PARAMETERS, RESULTS = "parameters.yaml", "results"  # a file of plans and results; the folder of results
+PARAMETERS = "parameters.yaml"  # in the folders of plans and of results
+RESULTS = "results"
 SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 FILE, FOLDER, LINK, KIND = 0o100644, 0o040755, 0o120000, 0o170000  # modes, and the mask of their type bits
-UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')  # characters that some systems do not allow in a name
+UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')  # characters that some systems do not allow in a file name
 FAULTS = (  # zipfile's errors for a damaged file
     *(zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error),
     *(RuntimeError, ValueError, OverflowError, KeyError, IndexError),
 )
-REMEDY = "fetch the archive again from where it was published"
+REMEDY = "download the archive again"
 
 
 def write_archive(file: Path, content: Mapping[str, bytes]) -> None:
-    """Write files, given by their names in the archive, and the checksums of all of them."""
+    """Write an archive of files, given by their names in it, with their checksums."""
     sums = "".join(f"{hashlib.sha256(content[name]).hexdigest()}  {name}\n" for name in sorted(content))
     folders = {f"{folder}/": b"" for name in content for folder in PurePosixPath(name).parents if folder.name}
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as packed:
         for name, data in sorted({**content, **folders, SUMS: sums.encode()}.items()):
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.create_system = 3  # Unix, whatever system this is
+            entry.create_system = 3  # always Unix, for equal bytes
             entry.external_attr = (FOLDER if name in folders else FILE) << 16
             packed.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=9)
     write_bytes(file, stream.getvalue())
@@ -51,8 +52,7 @@ class Archive:
     """An archive that is being read.
 
     Attributes:
-        file: path of the archive.
-        sums: the sha256 of every file except `SHA256SUMS`, by its name.
+        sums: the sha256 of every file except `SHA256SUMS`, by name.
         packed: the opened zip.
     """
 
@@ -69,7 +69,7 @@ class Archive:
         return data
 
     def extract(self, folder: Path, top: tuple[str, ...]) -> None:
-        """Write the files below some of the archive's top folders to a folder, each after a check."""
+        """Check the files whose names begin with one of `top`, and write them to a folder."""
         for name in self.sums:
             if name.startswith(top):
                 target = folder / name
@@ -82,8 +82,8 @@ def opened(file: Path) -> Iterator[Archive]:
     """Open an archive.
 
     Raises:
-        DropnasError: it is not an archive or is damaged, holds something else than plain files, or its checksums do not
-            list exactly its files.
+        DropnasError: the file is not an archive or is damaged, contains anything but plain files, or its checksums do
+            not list exactly its files.
     """
     with ExitStack() as stack:
         with _damage_reported(file):
@@ -94,11 +94,11 @@ def opened(file: Path) -> Iterator[Archive]:
 
 @contextmanager
 def _damage_reported(file: Path) -> Iterator[None]:
-    """Report in one line what zipfile cannot read."""
+    """Report the errors of zipfile in one line."""
     try:
         yield
     except FAULTS as error:
-        if getattr(error, "filename", None):  # it cannot be opened at all, which the command line reports
+        if getattr(error, "filename", None):  # the file cannot be opened, which the command line reports
             raise
         raise DropnasError(f"is not an archive, or is damaged ({error})", where=file, remedy=REMEDY) from error
 
@@ -109,19 +109,19 @@ def _checked_sums(packed: zipfile.ZipFile, file: Path) -> dict[str, str]:
         _require_plain(entry, file)
     names = [entry.filename for entry in packed.infolist() if not entry.is_dir()]
     if len(names) != len(set(names)):
-        raise DropnasError("holds two files of one name", where=file, remedy=REMEDY)
+        raise DropnasError("contains two files with one name", where=file, remedy=REMEDY)
     if SUMS not in names:
         raise DropnasError(f"is not an archive of this program: it has no {SUMS}", where=file)
     lines = [SUM_LINE.fullmatch(line) for line in packed.read(SUMS).decode().splitlines()]
     sums = {line[2]: line[1] for line in lines if line}
     if odd := sorted(sums.keys() ^ (set(names) - {SUMS})):
-        raise DropnasError(f"{SUMS} does not name exactly its files ({odd[0]})", where=file, remedy=REMEDY)
+        raise DropnasError(f"{SUMS} does not list exactly its files ({odd[0]})", where=file, remedy=REMEDY)
     return sums
 
 
 def _require_plain(entry: zipfile.ZipInfo, file: Path) -> None:
     name = entry.filename.removesuffix("/")
     if any(part in ("", ".", "..") for part in name.split("/")) or UNSAFE.search(name):
-        raise DropnasError(f"holds {name!r}, which is not a valid file name", where=file, remedy=REMEDY)
+        raise DropnasError(f"contains {name!r}, which is not a valid file name", where=file, remedy=REMEDY)
     if entry.external_attr >> 16 & KIND == LINK:
-        raise DropnasError(f"holds the link {name!r}", where=file, remedy=REMEDY)
+        raise DropnasError(f"contains the link {name!r}", where=file, remedy=REMEDY)

@@ -1,4 +1,4 @@
-"""A comparison of two stores, each named by the user: in 80 columns for the terminal, or as JSON."""
+"""Compares two stores that the user names, in 80 columns for the terminal or as JSON."""
 
 import json
 import textwrap
@@ -27,8 +27,7 @@ def comparison(first: str, second: str, root: Path, *, as_json: bool) -> str:
     Args:
         first, second: each a `verdicts.json`, a folder of results, the root of a store with results, an archive, or a
             profile of the store at `root`.
-        root: root folder of a store.
-        as_json: for a program to read.
+        as_json: whether to return JSON.
 
     Raises:
         DropnasError: a source is none of these, a store has several profiles, or a file cannot be read.
@@ -43,7 +42,7 @@ def comparison(first: str, second: str, root: Path, *, as_json: bool) -> str:
 
 
 def other_store(word: str, profile: str, root: Path) -> Other:
-    """Read the named store, whose numbers the page of a profile compares with its own."""
+    """Read the store that the page of a profile is compared with."""
     (results, theirs), ours = _read(word, root), _settings(root / RESULTS / profile)
     return Other(word, results, tuple(protocol_lines((profile, results.profile), ours, theirs)))
 
@@ -68,7 +67,7 @@ def _read_folder(folder: Path, word: str) -> tuple[VerdictsFile, Settings]:
         raise DropnasError("has results of several profiles", where=word, remedy=remedy)
     if not found:
         remedy = f"name a {VerdictsFile.FILE}, a folder of results, a store, a profile or an archive"
-        raise DropnasError(f"no {VerdictsFile.FILE} is found there", where=word, remedy=remedy)
+        raise DropnasError(f"has no {VerdictsFile.FILE}", where=word, remedy=remedy)
     return VerdictsFile.read(found[0]), _settings(found[0])
 
 
@@ -81,7 +80,7 @@ def _settings(folder: Path) -> Settings:
     except yaml.YAMLError as error:
         raise DropnasError(f"cannot be read as YAML ({error})", where=file) from error
     if not isinstance(values, dict):
-        raise DropnasError("holds no settings", where=file)
+        raise DropnasError("contains no settings", where=file)
     return values
 
 
@@ -91,7 +90,7 @@ def _wrapped(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _tables(frame: DataFrame) -> Iterator[str]:
-    """Yield each table: the label of each number, and below it a line with the comparison."""
+    """Yield each table, with two lines for each number: its label and the comparison."""
     for name, numbers in frame.groupby("table", sort=False):
         yield from ("", title(str(name)), FORM.format(*HEADS).rstrip(), "-" * WIDTH)
         for row in numbers.to_dict(orient="records"):

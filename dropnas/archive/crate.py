@@ -1,9 +1,9 @@
 """The runs of an archive as a Workflow Run RO-Crate, made from their manifests by the library `rocrate`.
 
-Design choices: the root's main entity is the workflow (the frozen Snakefile). One action represents the entire start,
-and each run has its own action. The instrument of a run's action is the verb of its stage, its objects are the folders
-of the run's inputs, and its result is the run's folder. The person who ran it is not recorded, so no action has an
-agent. The profiles are those that common tools support: Workflow Run Crate 0.5 on RO-Crate 1.1.
+Design choices: the root's main entity is the workflow (the frozen Snakefile). One action represents the workflow's
+execution, and each run has its own action. The instrument of a run's action is the program of its stage, its objects
+are the folders of the run's inputs, and its result is the run's folder. An action has no agent, because the person who
+ran it is not recorded. The profiles are those that common tools support: Workflow Run Crate 0.5 on RO-Crate 1.1.
 """
 
 import json
@@ -29,7 +29,7 @@ FORMATS = {  # formats of files by suffix; all others are plain text
 
 
 def crate_text(made: Reproduction, names: Sequence[str]) -> str:
-    """The text of ro-crate-metadata.json; `names` are those of the archive's other files.
+    """The text of ro-crate-metadata.json; `names` are the archive's other files.
 
     Raises a DropnasError if `rocrate` is not installed.
     """
@@ -37,7 +37,7 @@ def crate_text(made: Reproduction, names: Sequence[str]) -> str:
         from rocrate.rocrate import ROCrate
     except ModuleNotFoundError as error:
         hint = "make setup, or pip install 'dropnas[archive]'"
-        raise DropnasError("rocrate is not installed, which writes the metadata", remedy=hint) from error
+        raise DropnasError("the metadata needs rocrate, which is not installed", remedy=hint) from error
     crate = ROCrate(version=VERSION)
     _describe(crate, made)
     workflow = _workflow(crate, made)
@@ -54,7 +54,7 @@ def crate_text(made: Reproduction, names: Sequence[str]) -> str:
 
 
 def _describe(crate: Any, made: Reproduction) -> None:
-    """Describe the root: its title, its authors, and the profiles that it follows."""
+    """Describe the root: title, license, profiles, authors, and the paper."""
     citation, root = made.citation, crate.root_dataset
     root["name"], root["description"], root["datePublished"] = made.title, made.summary, made.times[1]
     licensed = {"name": citation.license, "description": "License"}
@@ -113,7 +113,7 @@ def _action(
 
 
 def _one_or_all(entities: Sequence[Any]) -> Any:
-    """A single entity itself, because RO-Crate has no list with one element."""
+    """A single entity without a list, as RO-Crate requires."""
     return entities[0] if len(entities) == 1 else entities
 
 

@@ -1,7 +1,7 @@
 """Packs a reproduction into one file for publication: its runs without weights, results, frozen plan and metadata.
 
-Design choices: every run is checked against its manifest and its name. One damaged run ends the packing, because
-published data should be intact. Receipts are made from the manifests. The same store gives the same bytes.
+Design choices: every run is checked against its manifest and its name, and a damaged run is an error. Receipts are made
+from the manifests. The same store gives the same bytes.
 """
 
 import json
@@ -32,19 +32,20 @@ CITATION, LICENSE = "CITATION.cff", "LICENSE"
 
 @dataclass(frozen=True)
 class Packed:
-    """The archive that was written, its size in bytes, the number of runs in it, and of runs in the plan."""
+    """An archive that was written."""
 
     file: Path
-    size: int
-    runs: int
-    planned: int
+    size: int  # in bytes
+    runs: int  # number of runs in it
+    planned: int  # number of runs in the plan
 
 
 def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     """Refresh the results of a plan and write its archive.
 
     Args:
-        source: a parameter file, which stands for its newest look, or a frozen plan (`plans/<id>` below the root).
+        source: a parameter file (of a sequential plan, its newest look is packed), or a frozen plan (`plans/<id>` below
+            the root).
         root: root folder of the store.
         out: the file to write; None means `<profile>.crate.zip` in the root.
         cost_of: computes the device-hours of a plan, for the page.
@@ -57,7 +58,7 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     plan = parse_content(read_json(folder / PLAN), folder)
     finished = [run.folder for run in plan.runs.values() if Store(root).is_published(root / run.folder)]
     if not finished:
-        raise DropnasError("no run of this plan is finished", where=source, remedy=f"start it with: run {source}")
+        raise DropnasError("no run of this plan is finished", where=source, remedy=f"run {source} first")
     results = f"{RESULTS}/{plan.profile}"
     made = Reproduction(
         profile=plan.profile,
@@ -88,7 +89,7 @@ def _runs(folders: list[str], root: Path) -> Iterator[tuple[str, bytes]]:
         faults = identity_faults(folder, manifest.run) + input_faults(manifest.run, versions)
         for fault in faults + Store(root).damage(folder):
             raise DropnasError(
-                fault.removeprefix(f"{folder}/"), where=folder, remedy="run verify, which names such runs"
+                fault.removeprefix(f"{folder}/"), where=folder, remedy="run verify, which lists all damaged runs"
             )
         for file in (MANIFEST, *(one for one in manifest.files if not is_heavy(one))):
             yield f"{name}/{file}", (folder / file).read_bytes()
@@ -96,7 +97,7 @@ def _runs(folders: list[str], root: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _files(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
-    """The files in a folder, except hidden ones, markers, and those that Python leaves behind."""
+    """The files in a folder, except hidden ones, markers and bytecode."""
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
         if file.is_file() and parts[0] != DONE and not any(one[0] == "." or one == "__pycache__" for one in parts):
@@ -104,7 +105,7 @@ def _files(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _metadata(made: Reproduction, names: list[str]) -> dict[str, bytes]:
-    """The metadata files of an archive: for readers, for a data repository, and for programs."""
+    """The metadata files of an archive, for readers, data repositories and programs."""
     texts = {name: (project() / name).read_bytes() for name in (CITATION, LICENSE) if (project() / name).is_file()}
     texts |= {"README.md": made.readme().encode(), ".zenodo.json": made.zenodo().encode()}
     return texts | {CRATE: crate_text(made, [*names, *texts]).encode()}

@@ -22,11 +22,9 @@ NAMED = 5  # most differing files that are listed by name
 def rebuild(
     file: Path, root: Path, cost_of: CostOf, progress: Callable[[str], None], targets: Sequence[str] = ()
 ) -> str:
-    """Unpack an archive, compute its tables and figures from its runs, and make its results and page.
+    """Unpack an archive into the store at `root`, compute its tables and figures, and make its results and page.
 
     Args:
-        file: the archive.
-        root: root folder of the store into which it is unpacked.
         cost_of: computes the device-hours of a plan, for the page.
         progress: receives a line for each table or figure.
         targets: tables and figures to summarise; empty means all.
@@ -46,7 +44,7 @@ def rebuild(
     lines = [
         published,
         f"From the archive: {unpacked.runs} runs, checked. Rebuilt: {len(unpacked.specs)} tables and figures.",
-        f"Made by another version of the code, so taken from the archive: {', '.join(unpacked.kept)}."
+        f"Not rebuilt, because another version of the code made them: {', '.join(unpacked.kept)}."
         if unpacked.kept
         else "",
         _difference(archive, root),
@@ -65,11 +63,11 @@ def _looks(archive: Archive, unpacked: Unpacked, root: Path) -> str:
     if judge_again(read_parameters(root / unpacked.plan / PARAMETERS), root) == looks:
         return f"Looks: {looks.judged}, judged again with the same result."
     write_looked(looks, root / folder)
-    return f"Looks: {looks.judged}, as the archive has them; they cannot be judged again by this code."
+    return f"Looks: {looks.judged}, copied from the archive; this code cannot judge them again."
 
 
 def _difference(archive: Archive, root: Path) -> str:
-    """Name the results that differ from the published ones; the page is left out, because it names time and machine."""
+    """Name the results that differ from the archive's, except the page, which contains the time and the machine."""
     differ = [
         name
         for name, checksum in archive.sums.items()
@@ -77,4 +75,4 @@ def _difference(archive: Archive, root: Path) -> str:
         if not (root / name).is_file() or sha256(root / name) != checksum
     ]
     named = ", ".join(differ[:NAMED]) + (f" and {len(differ) - NAMED} more" if len(differ) > NAMED else "")
-    return f"Different from the archive: {named}." if differ else "The results are those of the archive, byte for byte."
+    return f"Different from the archive: {named}." if differ else "The results equal the archive's, byte for byte."

@@ -28,7 +28,7 @@ class Citation:
     """The fields of CITATION.cff that are used.
 
     Attributes:
-        title, version, license: of the software; the license is an SPDX identifier.
+        license: an SPDX identifier.
         authors: persons or entities, as in the file.
         references: cited works; the first one is the paper.
     """
@@ -42,15 +42,15 @@ class Citation:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read the file. Raises a DropnasError if it is missing or has other fields."""
+        """Read the file. Raises a DropnasError if it is missing, or a field is missing or wrong."""
         if not file.is_file():
-            raise DropnasError("no such file", where=file, remedy="make the archive in a checkout")
+            raise DropnasError("no such file", where=file, remedy="run archive in a checkout")
         found: Self = parse(cls, yaml.safe_load(file.read_text(encoding="utf-8")), file)
         return found
 
     @property
     def names(self) -> list[str]:
-        """The authors, each as "Family, Given" or by the entity's name."""
+        """The authors: persons as "Family, Given", entities by their name."""
         return [
             author.get("name") or ", ".join(filter(None, (author.get("family-names"), author.get("given-names"))))
             for author in self.authors
@@ -62,12 +62,10 @@ class Reproduction:
     """A profile whose runs are archived.
 
     Attributes:
-        profile: profile of the parameter file.
-        plan: folder of the frozen plan; all names here are relative to the store's root.
+        plan: folder of the frozen plan; all folders here are relative to the store's root.
         planned: number of runs in the plan.
         records: the record of each finished run, by its folder, inputs first.
         verdict: a sentence on the outcome of the paper's claims.
-        citation: the authors, and the reproduced paper.
     """
 
     profile: str
@@ -103,7 +101,7 @@ class Reproduction:
 
     def readme(self) -> str:
         """README.md of the archive."""
-        from jinja2 import Template  # as the page, which an archive holds
+        from jinja2 import Template
 
         template = Path(__file__).with_name("readme.md.j2").read_text(encoding="utf-8")
         text: str = Template(template, keep_trailing_newline=True).render(made=self, crate=CRATE, sums=SUMS)

@@ -2,8 +2,8 @@
 
 Design choices: an archive comes from another person, so nothing in it is trusted. Before any folder gets its final
 name, every file is checked against the list of checksums, every run against its manifest, every manifest against the
-run's name, and the inputs of a run against the other manifests. Nothing of the archive is executed; its source is kept
-for reading only. Tables and figures that the code here can compute again are not taken from the archive.
+run's name, and the inputs of a run against the other manifests. No code of the archive is executed; its source is kept
+for reading only. Tables and figures that the installed code can compute are not taken from the archive.
 """
 
 import os
@@ -38,8 +38,8 @@ class Unpacked:
         plan: folder of the frozen plan, relative to the root.
         profile: the plan's profile.
         runs: number of runs in the archive.
-        specs: specs of the tables and figures that are not in the store; the code here computes them.
-        kept: names of tables and figures that another version of the code made; the store has the archive's version.
+        specs: specs of the tables and figures that the installed code can compute.
+        kept: names of tables and figures that another version of the code made; their runs are the archive's.
     """
 
     plan: Path
@@ -50,7 +50,7 @@ class Unpacked:
 
 
 def unpack(archive: Archive, root: Path) -> Unpacked:
-    """Move the content of an archive into a store, which may be new; runs that are already there do not change.
+    """Move the content of an archive into a store, which may be new. Runs that are already there do not change.
 
     Raises:
         DropnasError: the archive is damaged or was edited, or the store has another computation of one of its runs.
@@ -71,14 +71,14 @@ def unpack(archive: Archive, root: Path) -> Unpacked:
 
 
 def _plan(archive: Archive, staged: Path) -> tuple[Path, Content]:
-    """The folder of the frozen plan, whose content must match its name, and the plan."""
+    """Read the frozen plan, whose content must match its name; return its folder and the plan."""
     folders = {"/".join(name.split("/")[:2]) for name in archive.sums if name.startswith("plans/")}
     folder = next(iter(folders), "")
     if len(folders) != 1 or not PLANS.fullmatch(folder):
-        raise DropnasError("holds no frozen plan, or more than one", where=archive.file, remedy=REMEDY)
-    for name in archive.sums:  # markers and compiled code are not part of the hash in a frozen plan's name
+        raise DropnasError("does not contain exactly one frozen plan", where=archive.file, remedy=REMEDY)
+    for name in archive.sums:  # the hash in a frozen plan's name does not cover markers and bytecode
         if name.startswith(f"{folder}/{DONE}/") or (name.startswith(folder) and "__pycache__" in name):
-            raise DropnasError(f"{name} does not belong there", where=archive.file, remedy=REMEDY)
+            raise DropnasError(f"{name} does not belong in a frozen plan", where=archive.file, remedy=REMEDY)
     check(staged / folder)
     if read_json(staged / folder / FROZEN)["id"] != Path(folder).name:
         raise DropnasError(f"{folder} holds another plan than its name says", where=archive.file, remedy=REMEDY)
@@ -101,7 +101,7 @@ def _runs(archive: Archive, staged: Path, plan: Content) -> list[SharedRun]:
             runs.append(read_run(staged, folder))
         except DropnasError as error:
             raise DropnasError(f"{folder}: {error}", where=archive.file, remedy=REMEDY) from error
-        if runs[-1].part(heavy=True):  # missing on purpose
+        if runs[-1].part(heavy=True):  # an archive has no heavy parts
             write_text(staged / folder / MARK, MARK_TEXT, flush=False)
     for problem in verify(staged).problems:
         raise DropnasError(problem.removeprefix(f"{staged}/"), where=archive.file, remedy=REMEDY)
@@ -109,7 +109,7 @@ def _runs(archive: Archive, staged: Path, plan: Content) -> list[SharedRun]:
 
 
 def _require_none_other(runs: Sequence[SharedRun], store: Store) -> None:
-    """Check that the store has no other computation of these runs, except of those that may be computed again."""
+    """Check that the store has no other computation of these runs, except tables and figures, which can be rebuilt."""
     for run in runs:
         here, shown = store.root / run.folder, run.folder.split("/")[1] in SHOWN
         if store.is_published(here) and sha256(here / MANIFEST) != run.version and not shown:
@@ -118,10 +118,9 @@ def _require_none_other(runs: Sequence[SharedRun], store: Store) -> None:
 
 
 def _shown(folder: Path, plan: Content, there: set[str]) -> tuple[list[Spec], list[str]]:
-    """Split the archive's tables and figures: specs of those that the code here can compute, and names of the others.
+    """Split the archive's tables and figures: specs of those that the installed code can compute, names of the others.
 
-    A spec is rejected if the code, or its content, does not match its name. The archive's own run, which was checked
-    like the others, is then used.
+    The installed code can compute a spec if the id in its name matches the code and the content of the spec.
     """
     specs, kept = [], []
     for run in plan.runs.values():
@@ -134,7 +133,7 @@ def _shown(folder: Path, plan: Content, there: set[str]) -> tuple[list[Spec], li
 
 
 def _settle(staged: Path, folder: Path) -> None:
-    """Move a frozen plan to its place. A plan of that name has the same content, because the name is its hash."""
+    """Move a frozen plan into the store. An existing plan of that name is the same, because the name is its hash."""
     if folder.exists():
         check(folder)
         return

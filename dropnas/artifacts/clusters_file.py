@@ -10,16 +10,15 @@ from dropnas.artifacts.json_file import JsonFile
 class ClustersCell:
     """The clusters of one cell."""
 
-    # cell, kind: index and kind of the cell
-    cell: int
+    cell: int  # index of the cell
     kind: Literal["normal", "reduction"]
     operations: tuple[str, ...]  # all operations except zero
-    parameterised: tuple[str, ...]  # those of the group O_p
+    parameterised: tuple[str, ...]  # the operations in the group O_p
     points: tuple[tuple[float, float], ...]  # coordinates of the operations on the two axes of PCA
     labels: tuple[int, ...]  # the K-means cluster of each operation
     explained: tuple[float, float]  # share of the variance on each axis
     silhouette: dict[str, float]  # silhouette of each operation within its group
-    single_member: tuple[str, ...]  # operations that form a cluster of their own
+    single_member: tuple[str, ...]  # operations that are alone in their cluster
 
     def __post_init__(self) -> None:
         names = set(self.operations)
@@ -31,8 +30,6 @@ class ClustersCell:
 
 @dataclass(frozen=True)
 class ClustersCells:
-    """The first and the last cell."""
-
     first: ClustersCell
     last: ClustersCell
 

@@ -34,15 +34,12 @@ class StandAlone:
 
 @dataclass(frozen=True)
 class CorrelationFile(JsonFile):
-    """The correlation on an edge."""
-
     FILE: ClassVar[str] = "correlation.json"
 
     edge: tuple[int, int]  # (predecessor, node)
-    search: str  # the name of the search's folder
+    search: str  # name of the search's folder
     edge_was_there: bool  # whether the chosen normal cell has the edge
     n: int  # number of operations
-    operations: tuple[StandAlone, ...]  # the correlated values
-    # pearson, spearman: the coefficients
+    operations: tuple[StandAlone, ...]
     pearson: Coefficient
     spearman: Coefficient

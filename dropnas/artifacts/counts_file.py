@@ -10,18 +10,16 @@ from dropnas.artifacts.json_file import JsonFile, plain
 class Counted:
     """One published architecture in the network of one table."""
 
-    # architecture, name: its id and its name
-    architecture: str
+    architecture: str  # its id
     name: str
-    # table, network: the table that prints it, and the network of that table: `cifar10`, `cifar100` or `imagenet`
-    table: str
-    network: str
-    printed: dict[str, Any]  # the figures that the paper prints, as in published.yaml; `params_m` is in 10^6
+    table: str  # the table that prints it
+    network: str  # the network of that table: `cifar10`, `cifar100` or `imagenet`
+    printed: dict[str, Any]  # the numbers that the paper prints, as in published.yaml; `params_m` is in 10^6
     # number of weights without the auxiliary tower and, unless `squeeze_excitation` is set, without
     # squeeze-and-excitation
     parameters: int
     as_released: float  # the count of the release's logger: with the tower, in units of 2^20
-    multiply_adds: int  # multiply-adds for one image, of the network that `parameters` counts
+    multiply_adds: int  # for one image, of the network that `parameters` counts
     # whether the three counts include squeeze-and-excitation, as in the paper's own rows of Table 3
     squeeze_excitation: bool
     # number of weights of squeeze-and-excitation, whether counted or not; 0 in the CIFAR networks
@@ -35,7 +33,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class CountsFile(JsonFile):
-    """The counts of all architectures and tables; the file is a list of them."""
+    """The counts of all architectures and tables; the file is a list of `Counted` objects."""
 
     FILE: ClassVar[str] = "architectures.json"
 
@@ -43,9 +41,9 @@ class CountsFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> dict[str, Any]:
-        """Convert the list to keyword arguments for the only field."""
+        """Put the list into the only field."""
         return {"counts": values}
 
     def values(self) -> Any:
-        """The list of counts."""
+        """The list."""
         return plain(self.counts)

@@ -1,4 +1,4 @@
-"""dataset.json: the description of a prepared dataset, so that no loader has to guess from array shapes."""
+"""dataset.json: the description of a prepared dataset."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -15,7 +15,7 @@ class Dataset(JsonFile):
 
     FILE: ClassVar[str] = "dataset.json"
 
-    name: str  # name as in DatasetConfig
+    name: str  # as in DatasetConfig
     # `arrays` (images as .npy in the same folder) or `files` (a manifest of images in another folder)
     kind: Literal["arrays", "files"]
     classes: int  # number of classes; labels are 0 .. classes - 1.
@@ -27,7 +27,7 @@ class Dataset(JsonFile):
     # times)
     mean: Statistic
     std: Statistic
-    # train, test: numbers of images of the two splits
+    # train, test: numbers of images
     train: int
     test: int
     location: str = ""  # `files` only: absolute path of the folder or tar that contains the images
@@ -39,7 +39,7 @@ class Dataset(JsonFile):
         if min(self.std) <= 0:
             raise ValueError("std is not positive")
         if self.kind == "arrays" and (self.location or self.test_is_train):
-            raise ValueError("location and test_is_train are for files only")
+            raise ValueError("location and test_is_train are only for the kind 'files'")
 
     def count(self, split: Split) -> int:
         """Number of images of a split."""

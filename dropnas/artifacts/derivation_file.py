@@ -1,4 +1,4 @@
-"""derivation.json: how a genotype was derived, and the genotype by the other score."""
+"""derivation.json: how a genotype was derived, and the genotypes by both scores."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -9,8 +9,6 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class DerivationFile(JsonFile):
-    """How a genotype was derived."""
-
     FILE: ClassVar[str] = "derivation.json"
 
     # `strategy` if the search method derived it by its own rule, otherwise `alphas`
@@ -21,4 +19,4 @@ class DerivationFile(JsonFile):
     # alpha, probability: the genotypes by raw alpha and by probability
     alpha: GenotypeFile
     probability: GenotypeFile
-    equal: bool  # whether these two are the same architecture
+    equal: bool  # whether `alpha` and `probability` are the same architecture

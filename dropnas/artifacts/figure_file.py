@@ -1,4 +1,4 @@
-"""figure.json: the numbers of a figure, with the runs that they come from."""
+"""figure.json: the numbers of a figure."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class FigureFacts:
-    """The table below the picture, as text."""
+    """The table below the picture."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -16,20 +16,15 @@ class FigureFacts:
 
 @dataclass(frozen=True)
 class FigureFile(JsonFile):
-    """A figure."""
-
     FILE: ClassVar[str] = "figure.json"
 
-    # figure, caption: its name and its caption
-    figure: str
+    figure: str  # its name
     caption: str
-    # profile, reproduction: profile of the numbers, and whether they may be compared with the paper's
     profile: str
-    reproduction: bool
+    reproduction: bool  # whether the numbers may be compared with the paper's
     # hardware, data: distinct device models and data sets of its trainings
     hardware: tuple[str, ...]
     data: tuple[str, ...]
     n: tuple[int, int]  # smallest and largest number of runs of a series
-    # the plotted values by panel; their form depends on the kind of figure, which may be a user's
-    panels: dict[str, Any]
+    panels: dict[str, Any]  # the plotted values; their form depends on the figure
     facts: FigureFacts  # the numbers as text, for readers who cannot see the picture

@@ -2,8 +2,8 @@
 
 Design choices: writing needs only the standard library, because a search must run with torch, numpy and safetensors
 alone. Reading checks a file strictly against the types of the dataclass, by pydantic. Unknown and missing keys, values
-of another type and numbers that are not finite are reported in one line with the file and the field. The JSON has
-sorted keys and indentation, so equal runs give equal bytes.
+of another type and numbers that are not finite are reported in one line with the file and the field. The keys are
+sorted, so equal runs give equal bytes.
 """
 
 import json
@@ -23,8 +23,8 @@ FURTHER = "further"  # the field for all unknown keys
 class JsonFile:
     """A file of a run. Subclasses are frozen dataclasses whose fields are the keys of the file.
 
-    A field with the default None is left out of the file if it is None. A field `further` takes keys that the class
-    does not know; such a class reads itself with `gathered`.
+    A field with the default None is left out of the file if it is None. A field `further` holds all keys that are not
+    fields of the class; its class calls `gathered` in `as_fields`.
 
     Attributes:
         FILE: name of the file in the folder of a run.
@@ -37,10 +37,9 @@ class JsonFile:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file, or the file of this name in the folder of a run.
+        """Read the file, given by its path or by the folder of its run.
 
-        Raises a DropnasError if the file is missing or damaged, or has other content; the error names the first wrong
-        field.
+        Raises a DropnasError if it is missing or damaged, or a field is wrong; the error names the first wrong field.
         """
         return cls.of_text(cls.text(path), cls.file(path))
 
@@ -73,11 +72,11 @@ class JsonFile:
 
     @classmethod
     def of_values(cls, values: Any, where: object) -> Self:
-        """Check plain values in the form of JSON; `where` names their origin.
+        """Check values parsed from JSON; `where` names their origin.
 
         Raises a DropnasError if a field is wrong; the error names the first one.
         """
-        from pydantic import ValidationError  # imported late: writing works without pydantic
+        from pydantic import ValidationError  # imported here because writing must work without pydantic
 
         try:
             found: Self = _adapter(cls).validate_json(json.dumps(cls.as_fields(values)))  # type: ignore[arg-type]
@@ -90,15 +89,15 @@ class JsonFile:
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """Convert the values of the file to the values of the fields."""
+        """Convert the values in the file to the values of the fields."""
         return values
 
     def values(self) -> Any:
-        """The content of the file as plain values."""
+        """The content of the file as JSON types."""
         return plain(self)
 
     def json(self) -> str:
-        """The text of the file. Raises ValueError for a number that is not finite, because JSON has none."""
+        """The text of the file. Raises a ValueError for a number that is not finite, which JSON cannot hold."""
         text = json.dumps(self.values(), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=self.ASCII)
         return text + "\n"
 
@@ -110,8 +109,8 @@ class JsonFile:
 def _first(errors: Sequence[Mapping[str, Any]]) -> str:
     """Describe the first wrong field.
 
-    A number that is not finite comes first, because it shows which of two forms of a row was meant. An unknown key
-    comes second, because it may be the cause of a missing one.
+    A number that is not finite comes first: if a value may have several forms, pydantic reports the errors of each, and
+    this one belongs to the form that was meant. An unknown key comes second, because it may be a misspelt missing key.
     """
     first = next((one for kind in (NOT_FINITE, UNKNOWN) for one in errors if one["type"] == kind), errors[0])
     field = ".".join(map(str, first["loc"])) or "the file"

@@ -1,4 +1,4 @@
-"""looks.json, next to the results of a profile: the decisions of the looks of a sequential plan."""
+"""looks.json, in the results of a profile: what the looks of a sequential plan decided."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,26 +13,25 @@ Interval = tuple[float, float]
 class LookedNumber:
     """A printed mean after the looks so far."""
 
-    # table, row, column: of the number
+    # table, row, column: keys of the cell
     table: str
     row: str
     column: str
     verdict: str  # agrees, differs or undecided
-    # look, seeds, when: the look that decided or stopped it, or the last one; its seeds; what happened, in words
-    look: int
-    seeds: int
-    when: str
-    difference: float | None  # ours minus the paper's at that look, as it is
-    unbiased: float | None  # the same, too high as often as too low in spite of early stopping
-    interval: Interval | None  # repeated 95 % confidence interval, which holds over all looks
-    # p_differs, p_agrees: over all looks, corrected over the table
+    look: int  # the look that decided or stopped the question, or else the last look
+    seeds: int  # number of seeds at that look
+    when: str  # what happened at that look, in words
+    difference: float | None  # ours minus the paper's at that look
+    unbiased: float | None  # the median-unbiased estimate of the difference
+    interval: Interval | None  # repeated 95 % confidence interval, valid over all looks
+    # p_differs, p_agrees: p-values over all looks, corrected over the table
     p_differs: float
     p_agrees: float
 
 
 @dataclass(frozen=True)
 class LookedContrast:
-    """One comparison of a claim; the fields are those of `LookedNumber`. By the claim, the difference is negative."""
+    """One comparison of a claim, with the fields of `LookedNumber`. The claim expects a negative difference."""
 
     label: str
     seeds: int
@@ -44,7 +43,7 @@ class LookedContrast:
 
 @dataclass(frozen=True)
 class LookedClaim:
-    """A claim after the looks so far; the fields are those of `LookedNumber`."""
+    """A claim after the looks so far, with the fields of `LookedNumber`."""
 
     id: str
     claim: str
@@ -62,16 +61,13 @@ class LookedClaim:
 
 @dataclass(frozen=True)
 class LooksFile(JsonFile):
-    """The looks so far."""
-
     FILE: ClassVar[str] = "looks.json"
 
-    profile: str  # name of the profile
+    profile: str
     looks: tuple[int, ...]  # number of seeds at each look; the last one is the largest
     parameters: str  # checksum of the settings, which must not change after results were seen
-    judged: int = 0  # number of judged looks
-    # names of the folders behind the judged looks, by experiment, in the order of the seeds
+    judged: int = 0  # number of looks judged so far
+    # names of the training folders that the judged looks used, by experiment, in the order of the seeds
     trainings: Mapping[str, tuple[str, ...]] | None = None
-    # numbers, claims: the decisions
     numbers: tuple[LookedNumber, ...] = ()
     claims: tuple[LookedClaim, ...] = ()

@@ -10,12 +10,12 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class ManifestFile(JsonFile):
-    """Everything that determined a run, including its `id`, and the sha256 of every file by its path in the folder."""
+    """The content of a manifest."""
 
     FILE: ClassVar[str] = MANIFEST
 
-    run: dict[str, Any]
-    files: dict[str, str]
+    run: dict[str, Any]  # everything that determined the run, including its `id`
+    files: dict[str, str]  # the sha256 of each file by its path in the folder
 
     def __post_init__(self) -> None:
         if not isinstance(self.run.get("id"), str):

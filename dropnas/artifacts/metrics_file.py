@@ -1,7 +1,7 @@
 """metrics.csv: the metrics of a training, with one row for each epoch.
 
-Design choices: the file has a header row. Numbers are written by `repr`, the shortest text that reads back as the same
-number, so equal runs give equal bytes. A missing number (None) is an empty cell.
+Design choices: numbers are written by `repr`, the shortest text that reads back as the same number. A missing number
+(None) is an empty cell.
 """
 
 import csv
@@ -20,8 +20,6 @@ Row = dict[str, Number]
 
 @dataclass(frozen=True)
 class MetricsFile:
-    """The rows, which all have the columns of the first one."""
-
     rows: Sequence[Mapping[str, Number]]
 
     def write(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""run.json, the receipt of a finished run, as stages, tables and figures read it."""
+"""run.json, the receipt of a finished run."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ RECEIPT = "run.json"
 
 @dataclass(frozen=True)
 class ReceiptFile(JsonFile):
-    """The fields of a receipt that are read. The store writes it from the manifest, with more fields."""
+    """The fields of a receipt that stages, tables and figures read. The store writes further fields."""
 
     __pydantic_config__: ClassVar[Any] = {**JsonFile.__pydantic_config__, "extra": "ignore"}
     FILE: ClassVar[str] = RECEIPT
@@ -18,7 +18,7 @@ class ReceiptFile(JsonFile):
     stage: str
     device: str  # model of the GPU or CPU
     seconds: float  # total computing time, including all interrupted attempts
-    inputs: tuple[str, ...]  # names of the folders of the runs that it read
+    inputs: tuple[str, ...]  # folder names of the input runs
     config: dict[str, Any] = field(default_factory=dict)  # the configuration of its stage
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Files that a search writes besides its weights and metrics: alphas.json, history.json and result.json."""
+"""alphas.json, history.json and result.json of a search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class AlphasFile(JsonFile):
 
     FILE: ClassVar[str] = "alphas.json"
 
-    operations: tuple[str, ...]  # names in the order of the columns
+    operations: tuple[str, ...]  # in the order of the columns
     # normal, reduce: a row for each edge (node, predecessor)
     normal: Matrix
     reduce: Matrix
@@ -62,7 +62,7 @@ class HistoryFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """Gather the keys of each epoch that this class does not declare: a strategy has written them."""
+        """Unknown keys of an epoch belong to the strategy."""
         if not isinstance(values, dict) or not isinstance(values.get("epochs"), list):
             return values
         return {**values, "epochs": [gathered(Epoch, epoch) for epoch in values["epochs"]]}
@@ -70,8 +70,6 @@ class HistoryFile(JsonFile):
 
 @dataclass(frozen=True)
 class SearchResultFile(JsonFile):
-    """The result of a search."""
-
     FILE: ClassVar[str] = "result.json"
 
     # train_loss, train_accuracy: training metrics of the last epoch; None if the strategy does not measure them
@@ -82,7 +80,7 @@ class SearchResultFile(JsonFile):
     alpha_spread_start: float
     alpha_spread_end: float
     parameters: int  # number of weights of the supernet
-    further: dict[str, str | bool | int | float | None] = field(default_factory=dict)  # further results of the strategy
+    further: dict[str, str | bool | int | float | None] = field(default_factory=dict)  # the strategy's own results
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:

@@ -11,9 +11,8 @@ class Candidate:
     """A retraining to choose from."""
 
     run: str  # name of its folder
-    # top1_error_final, top1_error_best: test errors in percent: after the last epoch, and the lowest of any epoch
-    top1_error_final: float
-    top1_error_best: float
+    top1_error_final: float  # test error after the last epoch, in percent
+    top1_error_best: float  # the lowest test error of any epoch, in percent
     held_out_error: float | None = None  # the lowest error on held-out training images; None if no images were held out
 
 

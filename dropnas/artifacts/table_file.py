@@ -1,4 +1,4 @@
-"""table.json: a table as tidy data, with one entry for each number; our numbers also list the runs behind them."""
+"""table.json: a table as tidy data, with one entry for each number."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +9,7 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class TableNumber:
-    """One number: our quantity in a cell with the paper's number there, or only the latter."""
+    """One of our numbers with the paper's number in the same cell, or only the paper's number."""
 
     # row, column: keys of the cell; row_label, column_label: labels in the table
     row: str
@@ -17,8 +17,8 @@ class TableNumber:
     column: str
     column_label: str
     quantity: str  # name of the quantity, with its convention or epoch
-    source: str  # line of the row that has the number, as in `dropnas.report.table.Line`; empty if there is none
-    ours: str = ""  # our number as shown; ours_mean to ours_values: its statistics; n: number of values behind them
+    source: str  # the line that has the number, as in `dropnas.report.table.Line`; empty if there is none
+    ours: str = ""  # our number as shown; ours_mean to ours_values: its statistics; n: number of values
     ours_mean: float | None = None
     ours_std: float | None = None
     ours_population_std: float | None = None
@@ -29,7 +29,7 @@ class TableNumber:
     paper_mean: float | None = None
     paper_std: float | None = None
     paper_best: float | None = None
-    runs: tuple[str, ...] = ()  # names of the run folders behind it
+    runs: tuple[str, ...] = ()  # folder names of the runs behind our number
     remarks: tuple[str, ...] = ()  # remarks on its row
 
 
@@ -43,24 +43,19 @@ class TrainedArchitecture:
 
 @dataclass(frozen=True)
 class TableFile(JsonFile):
-    """A table."""
-
     FILE: ClassVar[str] = "table.json"
     ASCII: ClassVar[bool] = False
 
-    # table, number, caption: name, number in the paper, and caption
-    table: str
-    number: int | None
+    table: str  # its name
+    number: int | None  # its number in the paper
     caption: str
-    # profile, reproduction, warning: profile of our numbers, whether they may be compared with the paper's, and a
-    # warning if not
     profile: str
-    reproduction: bool
-    warning: str
+    reproduction: bool  # whether our numbers may be compared with the paper's
+    warning: str  # empty for a reproduction
     # data, hardware: distinct data sets and device models
     data: tuple[str, ...]
     hardware: tuple[str, ...]
     notes: tuple[str, ...]  # notes on how to read the table
     row_header: str  # the header above the labels of its rows
-    numbers: tuple[TableNumber, ...]  # the numbers, row by row
-    architectures: dict[str, TrainedArchitecture]  # architectures of the rows that show parameters, by row
+    numbers: tuple[TableNumber, ...]  # row by row
+    architectures: dict[str, TrainedArchitecture]  # by row, for rows that show parameters

@@ -1,4 +1,4 @@
-"""Files that a retraining or transfer writes besides genotype, weights and metrics: network.json and result.json."""
+"""network.json and result.json of a retraining or transfer."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -9,18 +9,16 @@ from dropnas.errors import DropnasError
 
 @dataclass(frozen=True)
 class NetworkFile(JsonFile):
-    """The shape of an evaluation network. Together with the genotype, it is sufficient to build the network again.
+    """The shape of an evaluation network, from which it can be built again together with the genotype.
 
-    Raises:
-        DropnasError: a value is not possible for a network.
+    Raises a DropnasError if a value is impossible.
     """
 
     FILE: ClassVar[str] = "network.json"
 
     network: Literal["cifar", "imagenet"]
-    # cells, channels, classes: depth, initial width C, classes
-    cells: int
-    channels: int
+    cells: int  # depth
+    channels: int  # initial width C
     classes: int
     auxiliary: bool  # whether there is an auxiliary tower
     # pool_norm, squeeze_excitation: whether batch norm follows pooling, and whether squeeze-and-excitation follows each
@@ -45,11 +43,11 @@ class NetworkFile(JsonFile):
 
 @dataclass(frozen=True)
 class Errors:
-    """Test errors in percent: that of the last epoch, the lowest of any epoch, and the first epoch with the lowest."""
+    """Test errors in percent."""
 
-    final: float
-    best: float
-    best_epoch: int
+    final: float  # after the last epoch
+    best: float  # the lowest of any epoch
+    best_epoch: int  # the first epoch with the lowest error
 
 
 @dataclass(frozen=True)
@@ -63,18 +61,15 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class TrainingResultFile(JsonFile):
-    """The result of a training."""
-
     FILE: ClassVar[str] = "result.json"
 
     # top1_error, top5_error: test errors; top5_error is None if there are too few classes
     top1_error: Errors
     top5_error: Errors | None
-    # epochs, classes, test_images: their numbers
     epochs: int
     classes: int
     parameters: int  # number of weights without the auxiliary tower
     parameters_with_auxiliary: int  # number of weights with the tower
-    multiply_adds: int  # multiply-adds for one image
+    multiply_adds: int  # for one image
     test_images: int
     held_out: HeldOut | None = None  # the epoch chosen on held-out training images; None if no images were held out

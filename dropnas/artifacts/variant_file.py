@@ -10,12 +10,12 @@ ORIGIN = "from"  # the key of the field `origin`, because `from` is a Python key
 
 @dataclass(frozen=True)
 class VariantFile(JsonFile):
-    """The name of the folder with the original genotype, and whether this genotype had the edge."""
+    """The content of the file."""
 
     FILE: ClassVar[str] = "variant.json"
 
-    origin: str
-    edge_was_there: bool
+    origin: str  # name of the folder with the original genotype
+    edge_was_there: bool  # whether the original genotype had the edge
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:

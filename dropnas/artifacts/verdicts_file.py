@@ -1,4 +1,4 @@
-"""verdicts.json, next to the results of a profile: the outcome for each printed number and claim."""
+"""verdicts.json, in the results of a profile: the outcome for each printed number and claim."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
@@ -17,7 +17,7 @@ class CellVerdict:
     table: str
     row: str
     column: str
-    # row_label, column_label: as the table shows them
+    # row_label, column_label: the labels in the table
     row_label: str
     column_label: str
     quantity: str  # our quantity in the comparison
@@ -25,10 +25,9 @@ class CellVerdict:
     # ours_text, paper_text: the compared numbers, in the digits of the table
     ours_text: str
     paper_text: str
-    # n, n_paper: trainings behind either; None for a row that the paper quotes
-    n: int
-    n_paper: int | None
-    # mean, std: of ours, in full precision; the deviation with n - 1, None of a single run
+    n: int  # number of our trainings
+    n_paper: int | None  # number of the paper's trainings; None for a row that the paper quotes
+    # mean, std: our mean and deviation (n - 1) in full precision; no deviation for a single run
     mean: float
     std: float | None
     difference: float | None  # ours minus the paper's in percentage points; None if a difference would have no meaning
@@ -36,10 +35,9 @@ class CellVerdict:
     # p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table
     p_differs: float | None
     p_agrees: float | None
-    # verdict, reason: what follows, and why in one sentence
     verdict: str
-    reason: str
-    runs: tuple[str, ...]  # names of the runs behind ours
+    reason: str  # of the verdict, in one sentence
+    runs: tuple[str, ...]  # names of the runs behind our number
 
     def __post_init__(self) -> None:
         if self.n < 1 or (self.std is None) != (self.n == 1) or (self.std or 0) < 0:
@@ -50,32 +48,31 @@ class CellVerdict:
 class Compared:
     """One comparison of a claim."""
 
-    label: str  # name of the comparison
+    label: str
     effect: float  # the effect in the direction of the claim, in points of test error; negative means the opposite
     interval: Interval | None  # its 95 % interval; None if there was no spread
-    smallest: float  # the smallest effect that these runs would have shown four times in five
+    smallest: float  # the smallest effect that these runs detect with a probability of 80 %
     p: float  # p-value in the claim's direction
 
 
 @dataclass(frozen=True)
 class Decided:
-    """An outcome, the numbers behind it in one line, and its comparisons, where these are of mean errors."""
+    """The decision on a claim by one source of numbers."""
 
     outcome: str
-    detail: str
-    comparisons: tuple[Compared, ...] = ()
+    detail: str  # the numbers behind the outcome, in one line
+    comparisons: tuple[Compared, ...] = ()  # only for claims about mean errors
 
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim of the paper and what becomes of it."""
+    """A claim of the paper with its decisions."""
 
-    id: str  # a short name that stays
-    # claim, where, test: one line each: its text, its place in the paper, and its criterion
-    claim: str
-    where: str
-    test: str
-    # outcome, detail, comparisons: the decision by our runs, at the best epoch on test, as in the paper
+    id: str  # a short name that never changes
+    claim: str  # the claim in one line
+    where: str  # its place in the paper
+    test: str  # its criterion
+    # outcome, detail, comparisons: the decision by our runs at the best epoch on test, as in the paper
     outcome: str
     detail: str
     comparisons: tuple[Compared, ...]
@@ -86,17 +83,16 @@ class ClaimResult:
 
 @dataclass(frozen=True)
 class VerdictsFile(JsonFile):
-    """All that was decided for a profile; a file of another version may hold more."""
+    """The verdicts and claims of a profile; keys of other versions of the file are ignored."""
 
     __pydantic_config__: ClassVar[Any] = {**JsonFile.__pydantic_config__, "extra": "ignore"}
     FILE: ClassVar[str] = "verdicts.json"
 
-    # profile, reproduction: whose runs, and whether they may be compared with the paper
     profile: str
-    reproduction: bool
-    claims: tuple[ClaimResult, ...]  # of the paper, in its order
-    numbers: tuple[CellVerdict, ...]  # a verdict on each printed number, table by table
+    reproduction: bool  # whether the runs may be compared with the paper
+    claims: tuple[ClaimResult, ...]  # in the paper's order
+    numbers: tuple[CellVerdict, ...]  # table by table
 
     def values(self) -> dict[str, Any]:
-        """With null for what does not exist."""
+        """The content of the file; missing values are null."""
         return asdict(self)

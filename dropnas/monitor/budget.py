@@ -1,11 +1,13 @@
-"""A budget: the largest honest part of a plan, or of the steps of the ladder, that fits into given hours.
+"""The largest part of a plan, or of the steps of the ladder, that fits into a budget of hours.
 
-Fewer seeds come first, the same for all tables, since they answer the same questions with less certainty. Then goes
-what the paper's claims can do without, in the order of `dispensable`, until the rest fits with the fewest seeds; of
-this, all that fits nevertheless comes back, the last first; then as many seeds as fit. Epochs and networks stay:
-changed, they would be another protocol. Three seeds are the fewest: with two, the 95 % interval of a mean reaches 9
-deviations to either side, with three 2.5, so two could confirm or contradict nothing. Only if nothing of the ladder
-fits otherwise, its first step gets two seeds, or one, which can test nothing.
+The last step that fits with at least three seeds is chosen, with as many seeds as fit: fewer seeds answer the same
+questions with less certainty. If no step fits, parts of the first step are removed that the paper's claims do not need
+(`dispensable`). All of them are removed first, then those that fit are put back, the most important first. Epochs and
+networks never change, because this would be another protocol.
+
+At least three seeds are used, because two could confirm or contradict nothing: the 95 % interval of a mean reaches 9
+deviations to either side with two seeds, and 2.5 with three. Only if nothing else of a ladder fits, its first step gets
+two seeds, or one, with which nothing can be tested.
 """
 
 import math
@@ -25,23 +27,25 @@ from dropnas.report.page.phrases import count
 from dropnas.report.verdicts import PAPER_SEEDS
 
 FEWEST_SEEDS = 3
-OWN = "dropnas"  # how the authors' published cells are called
-STD_CIFAR10 = 0.14 * math.sqrt(8 / 7)  # Table 1, "2.58±0.14": a population deviation, as one over n - 1
-Price = Callable[[Parameters], float]
-Step = Callable[[Parameters], Parameters]  # takes something away that a plan can do without
+OWN = "dropnas"  # prefix of the authors' published cells
+STD_CIFAR10 = 0.14 * math.sqrt(8 / 7)  # Table 1, "2.58±0.14", converted from population to sample deviation
+Price = Callable[[Parameters], float]  # the hours left of a plan
+Step = Callable[[Parameters], Parameters]  # removes a part that a plan can do without
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a plan: what is left, its hours, and in words what it lacks."""
+    """A part of a plan."""
 
     parameters: Parameters
     hours: float
-    lacks: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()  # what was removed, in words
 
 
 def fitting(steps: Sequence[Part], budget: float, price: Price, fewest: Sequence[int]) -> Part:
-    """The last step that fits with at least three seeds, or else a part of the first with one of the fewest seeds.
+    """The last step that fits with at least three seeds, or else a part of the first step.
+
+    That part has at least the first number of seeds in `fewest` for which something fits.
 
     Raises:
         DropnasError: nothing fits.
@@ -60,7 +64,7 @@ def fitting(steps: Sequence[Part], budget: float, price: Price, fewest: Sequence
 
 
 def reduced(plan: Parameters, may_go: dict[str, Step], fewest: int, budget: float, price: Price) -> Part | None:
-    """The largest part of a plan that fits into a budget with at least the fewest seeds; None if there is none."""
+    """The largest part of a plan that fits into a budget with at least `fewest` seeds; None if nothing fits."""
     gone = may_go
     for name in reversed(may_go):
         fewer = {other: step for other, step in gone.items() if other != name}
@@ -80,7 +84,10 @@ def _without(plan: Parameters, steps: Iterable[Step]) -> Parameters:
 
 
 def dispensable(parameters: Parameters) -> dict[str, Step]:
-    """What may go, by what is lost, the least first; it may go in any order. Of the tables the most important stays."""
+    """The parts that can be removed, in any order, by their description, the least important first.
+
+    The most important table cannot be removed.
+    """
     found: dict[str, Step] = {}
     if (most := parameters.retrainings) > 1:
         found[f"1 instead of {most} retrainings"] = lambda kept: replace(kept, retrainings=1)
@@ -107,18 +114,18 @@ def _without_target(name: str, kept: Parameters) -> Parameters:
 
 
 def with_seeds(parameters: Parameters, most: int) -> Parameters:
-    """The same with at most so many seeds of anything."""
+    """The parameters with at most `most` seeds for every target."""
     seeds = min(parameters.first_seeds, most)
     capped = {target: min(count, most) for target, count in parameters.seeds_of.items()}
     return replace(parameters, seeds=seeds, seeds_of={target: n for target, n in capped.items() if n != seeds})
 
 
 def most_seeds(parameters: Parameters) -> int:
-    """The most seeds of anything."""
+    """The largest number of seeds of any target."""
     return max(parameters.first_seeds, *parameters.seeds_of.values(), 1)
 
 
 def detectable(seeds: int) -> float:
-    """The smallest difference from the paper's CIFAR-10 number that two or more seeds find four times in five."""
+    """The smallest difference from the paper's CIFAR-10 number that at least two seeds detect with 80 % probability."""
     one = difference(Sample(seeds, 0.0, STD_CIFAR10), Sample(PAPER_SEEDS, 0.0, STD_CIFAR10))
     return float(stdtrit(one.freedom, 1 - LEVEL / 2) + stdtrit(one.freedom, POWER)) * one.error

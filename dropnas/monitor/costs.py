@@ -1,7 +1,7 @@
-"""Runs and device-hours of each table and figure, and what the hours rest on.
+"""Runs and device-hours of each table and figure, and the basis of the hours.
 
-A target costs all of its own runs. It adds what the targets above it do not cost already, so the column of added hours
-sums to the total.
+The `hours` of a target are those of all its runs. Its `added` hours leave out the runs that it shares with the targets
+above it, so that they sum to the total.
 """
 
 from collections import Counter
@@ -21,15 +21,15 @@ from dropnas.report.page.progress import PageCost
 
 STATES = ("done", "running", "missing")
 TOTAL = "total"
-NOT_INCLUDED = "Queueing, start-up and runs that train nothing are not included"
-READY_IMAGES = "; the probe's transfers neither decode nor augment images"
+NOT_INCLUDED = "Queueing, start-up and runs without training are not included"
+READY_IMAGES = "; the probe's transfers do not include decoding and augmenting images"
 
 
 def costs(frame: DataFrame, targets: Collection[str], on_request: Collection[str]) -> DataFrame:
-    """A row for each target and for the total of those that are not on request, from a frame of runs with states.
+    """A row for each target and for the total of the targets built by default, from a frame of runs with states.
 
-    Columns count runs by stage and by state, and trainings that are `shared` with other targets; `hours`, `added` and
-    `left` are sums (`Hours`).
+    Columns are the numbers of runs by stage and by state, the number of trainings `shared` with other targets, and
+    `hours`, `added` and `left` (`Hours`).
     """
     each = frame.join(frame.used_by.explode().rename("target"))
     each = each[each.target.isin(targets)].sort_values("target", key=lambda of: of.map([*targets].index), kind="stable")
@@ -46,7 +46,7 @@ def costs(frame: DataFrame, targets: Collection[str], on_request: Collection[str
 
 
 def page_cost(content: Content, root: Path) -> PageCost:
-    """The cost of a plan for the report page; if a record is damaged, the note names it instead."""
+    """The cost of a plan for the report page; if a record is damaged, the cost is only a note that names it."""
     try:
         known = read_known(root, parse(Machine, content.machine, "machine"))
         frame = known.frame([vars(run) for run in content.runs.values()])
@@ -59,13 +59,17 @@ def page_cost(content: Content, root: Path) -> PageCost:
 
 
 def basis_lines(known: Known, frame: DataFrame) -> list[str]:
-    """What the hours of runs rest on, in sentences."""
+    """The basis of the hours of runs, in sentences."""
     counts, lines = Counter(frame.basis), []
-    words = {"took": "finished runs as measured", "equal runs": "by equal runs", "same kind": "by runs of their kind"}
+    words = {
+        "took": "runs measured",
+        "equal runs": "estimated from equal runs",
+        "same kind": "estimated from runs of the same kind",
+    }
     if counts["probe"]:
         last, spread = known.measured[-1], max(one.spread for one in known.measured)
         how = f"(spread up to {spread:.0%}, load {last.load:.1f} on {last.cpus} CPUs)"
-        words["probe"] = f"by the probe of {last.date[:10]} {how}"
+        words["probe"] = f"estimated from the probe of {last.date[:10]} {how}"
     if known.device and (used := [f"{counts[basis]} {text}" for basis, text in words.items() if counts[basis]]):
         left_out = NOT_INCLUDED + READY_IMAGES * bool(counts["probe"])
         lines.append(f"{known.unit} on {known.device.label}: {', '.join(used)}. {left_out}.")

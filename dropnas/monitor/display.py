@@ -19,15 +19,15 @@ from dropnas.monitor.watch import Snapshot, Watch, time_left
 from dropnas.monitor.words import Runs, described, joined, seeds_text
 from dropnas.pipeline.stages import STAGES
 
-PERIOD = 2.0  # seconds between two looks
-LINE_PERIOD = 60.0  # the same if the output is no terminal
-MOST_LINES = 8  # running groups, or failed runs, that are listed
+PERIOD = 2.0  # seconds between two updates
+LINE_PERIOD = 60.0  # seconds between two lines if the output is not a terminal
+MOST_LINES = 8  # largest number of running groups, and of failed runs, that are listed
 STATES = ["done", "running", "waiting", "failed"]
-WIDTH = 80  # columns, if the output is no terminal
+WIDTH = 80  # columns, if the output is not a terminal
 
 
 def pause(seconds: float) -> bool:
-    """Let time pass; more may come after it."""
+    """Wait; never ends the display."""
     time.sleep(seconds)
     return False
 
@@ -39,9 +39,12 @@ def show(
     over: Callable[[float], bool] = pause,
     seen: Callable[[Snapshot], object] = lambda snapshot: None,
 ) -> Snapshot:
-    """Show progress, with `once` once, until all is done or nothing more comes; return the last look at the plan.
+    """Show the progress until all runs are done or the workflow has ended; return the last snapshot.
 
-    `over` waits for so many seconds at most and says whether nothing more comes. `seen` receives each look.
+    Args:
+        once: whether to show it only once.
+        over: waits for at most a number of seconds, and returns whether the workflow has ended.
+        seen: receives each snapshot.
     """
     output, line, ended = console(WIDTH), "", once
     live = Live(console=output, auto_refresh=False) if output.is_terminal and not once else None
@@ -61,7 +64,7 @@ def show(
 
 
 def plain(snapshot: Snapshot) -> str:
-    """A snapshot in one line of a log."""
+    """A snapshot as one line of a log."""
     counts = snapshot.work.state.value_counts().reindex(STATES).dropna()
     states = ", ".join(f"{n:.0f} {state}" for state, n in counts.items())
     last = f"last: {snapshot.last}" if snapshot.last else ""
@@ -69,7 +72,7 @@ def plain(snapshot: Snapshot) -> str:
 
 
 def rendered(snapshot: Snapshot) -> RenderableType:
-    """A snapshot as rich shows it."""
+    """A snapshot for the live display."""
     bar, facts = Table.grid(padding=(0, 1), expand=True), Table.grid(padding=(0, 2))
     bar.add_column(ratio=1)
     bar.add_row(ProgressBar(1.0, snapshot.part, finished_style="bar.complete"), _percent(snapshot))
@@ -88,7 +91,7 @@ def rendered(snapshot: Snapshot) -> RenderableType:
 
 
 def _percent(snapshot: Snapshot) -> str:
-    """How much is done, rounded down: 100 % is said of nothing that goes on."""
+    """The part that is done, rounded down so that an unfinished plan never shows 100 %."""
     return f"{int(100 * snapshot.part)} %"
 
 
@@ -101,7 +104,7 @@ def _stages(work: DataFrame) -> Table:
 
 
 def _running(snapshot: Snapshot) -> Table:
-    """What runs now, those that began first at the top; runs that differ in their seed alone share a line."""
+    """The running runs in the order of their start; runs that differ only in their seed share a line."""
     groups = defaultdict[tuple[str, str], list[tuple[float, int | None]]](list)
     running = snapshot.running.sort_values("started")
     for id_, line, started in zip(running.index, running.line, running.started, strict=True):
@@ -116,7 +119,7 @@ def _running(snapshot: Snapshot) -> Table:
 
 
 def failures(failed: DataFrame, runs: Runs) -> Iterator[str]:
-    """Each failed run with its reason, and the log in which more stands."""
+    """Each failed run with its reason and the path of its log."""
     for id_, reason, log in zip(failed.index[:MOST_LINES], failed.reason, failed.log, strict=False):
         words, seed = described(runs[id_], runs)
         name = joined(words, seeds_text([seed]))
@@ -135,9 +138,9 @@ def _hours(snapshot: Snapshot) -> str:
 
 
 def _end(snapshot: Snapshot) -> str:
-    """The date on which all will be finished; empty if it is unknown."""
+    """The expected end of all runs; empty if it is unknown."""
     if snapshot.complete or not snapshot.jobs:
-        return "all is done" if snapshot.complete else "nothing trains now"
+        return "all runs are done" if snapshot.complete else "nothing is training now"
     if snapshot.work.hours.isna().any():
         return ""
     ready = datetime.fromtimestamp(snapshot.time + time_left(snapshot.work, snapshot.jobs) * HOUR)

@@ -1,12 +1,14 @@
-"""Device-hours of the runs of a plan: measured for finished runs, expected for others. Nothing is invented.
+"""Device-hours of the runs of a plan: measured for finished runs, estimated for others.
 
-A run that is not done takes the median of finished runs with the same work on the same device; failing that, an epoch
-of its kind times its epochs, by finished runs, then by the probe. Otherwise its hours are unknown. Start-up, queueing
-and the decoding of images that the probe leaves out are not included.
+The estimate is the median of finished runs with the same work on the same device. If there are none, it is the hours of
+an epoch of this kind of work times the number of epochs; the hours of an epoch come from finished runs or else from the
+probe. Otherwise the hours are unknown. Start-up and queueing are not included, nor is the decoding of images in the
+probe's measurements.
 
-Every finished training below the root counts, of any plan; the newest ones, since code and machines change. Its own
-cost is its wall-clock time, killed attempts included. The cost of an epoch follows from its throughput, which leaves
-out start-up and so holds for other numbers of epochs. The probe's results are in `scratch/throughput.json`.
+Finished trainings of any plan below the root are used, but only the newest of each kind, because code and machines
+change. A finished run costs its wall-clock time, killed attempts included. The hours of an epoch follow from the run's
+throughput, which excludes start-up and so holds for other numbers of epochs. The probe's results are in
+`scratch/throughput.json`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +30,7 @@ from dropnas.runs.files import read_json, write_json
 
 FILE = Path("scratch", "throughput.json")
 HOUR = 3600.0  # seconds
-NEWEST = 8  # finished runs of a kind that count
+NEWEST = 8  # number of finished runs of a kind that are used
 Runs = Sequence[Mapping[str, Any]]  # as plan.json describes them
 
 
@@ -42,18 +44,18 @@ class Device:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Device":
-        """The device of a run's record; threads count on a CPU only."""
+        """The device of a run's record."""
         kind = record["device_kind"]
         return cls(record["device"], kind, record["threads"] if kind == "cpu" else 0)
 
     @property
     def label(self) -> str:
-        """For a person; says that a CPU is one, so that nobody takes its hours for those of a GPU."""
+        """The name for messages; a CPU is marked, so that its hours are not mistaken for GPU-hours."""
         return f"{self.name} (CPU, {count(self.threads, 'thread')})" if self.kind == "cpu" else self.name
 
     @property
     def unit(self) -> str:
-        """What its hours are called."""
+        """The unit of its hours."""
         return "CPU-hours" if self.kind == "cpu" else "GPU-hours"
 
 
@@ -62,10 +64,10 @@ class Measured:
     """One result of the probe."""
 
     device: Device
-    kind: str
+    kind: str  # kind of work
     epoch_seconds: Annotated[float, Field(gt=0)]  # evaluation included
-    spread: float  # how far repetitions let them vary, as a part of them
-    batch: int  # images of the largest batch; the protocol's, unless that took too long
+    spread: float  # range of `epoch_seconds` over the repetitions, as a fraction of it
+    batch: int  # largest batch timed; the protocol's unless that took too long
     images_per_second: float  # in training
     load: float  # load average before the measurement
     cpus: int
@@ -75,23 +77,23 @@ class Measured:
 
 @dataclass(frozen=True)
 class Hours:
-    """A sum of device-hours: the known ones, and the number of runs whose hours are unknown."""
+    """A sum of device-hours."""
 
     known: float = 0.0
-    unknown: int = 0
+    unknown: int = 0  # number of runs whose hours are unknown
 
     @classmethod
     def of(cls, hours: "Series[float]") -> "Hours":
-        """The sum of hours. Unknown ones (NaN) are counted, never taken for zero."""
+        """Sum the known hours and count the unknown ones (NaN)."""
         return cls(float(hours.sum()), int(hours.isna().sum()))
 
     def __str__(self) -> str:
-        """Three digits; `?` if nothing is known, `> 12.3` if a part is."""
+        """For example `12.3`; `?` if all hours are unknown, `> 12.3` if some are."""
         return "?" if self.unknown and not self.known else "> " * bool(self.unknown) + number(self.known)
 
 
 def number(hours: float) -> str:
-    """Hours with as many digits as an estimate has."""
+    """Format hours with about three digits."""
     digits = 0 if hours >= 100 or hours == 0 else 1 if hours >= 10 else 2 if hours >= 0.1 else 3
     return f"{hours:,.{digits}f}"
 
@@ -101,24 +103,25 @@ class Known:
     """Known times below a root.
 
     `took` has a row for each finished training of any plan and device, the oldest first: folder, kind (empty if its
-    data set is gone), epochs, device, device-hours, hours of an epoch, and its end in UTC.
+    data set is missing), epochs, device, device-hours, hours of an epoch, and its end in UTC.
     """
 
     root: Path
     took: DataFrame
-    device: Device | None  # on which runs that are not done are estimated; None if no time is known
-    measured: list[Measured]  # on this device
+    device: Device | None  # the device of all estimates; None if no time is known
+    measured: list[Measured]  # the probe's results on this device
 
     @property
     def unit(self) -> str:
-        """What the hours are called."""
+        """The unit of the hours."""
         return self.device.unit if self.device else "device-hours"
 
     def frame(self, runs: Runs) -> DataFrame:
-        """A row for each run by its id: what plan.json says of it, and what it costs.
+        """A row for each run by its id, with its fields in plan.json and its cost.
 
-        Further columns are the kind of work, the epochs, the device-hours (NaN if unknown), those that are left, their
-        basis (`took`, `equal runs`, `same kind`, `probe`, `a moment` or `unknown`), and the authors' V100-hours.
+        The further columns are the `kind` of work, the `epochs`, the device-`hours` (NaN if unknown), the hours `left`,
+        the `basis` of the hours (`took`, `equal runs`, `same kind`, `probe`, `a moment` or `unknown`), and the
+        V100-hours at the `authors`' speed.
         """
         found = DataFrame(list(runs)).set_index("id", drop=False)
         found["kind"] = Series({run["id"]: kind for run, _, kind in self._trainings(runs)}, dtype=object)
@@ -133,7 +136,7 @@ class Known:
         return found
 
     def _by_basis(self, found: DataFrame) -> DataFrame:
-        """The hours of runs by what they may rest on, the best first; NaN where it is not there."""
+        """The hours of runs by each possible basis, the best first; NaN where there is none."""
         own = self.took[(self.took.device == self.device) & (self.took.kind != "")]
         equal = own.groupby(["kind", "epochs"]).hours.agg(_of_newest).rename("equal")
         probed = Series({one.kind: one.epoch_seconds / HOUR for one in self.measured}, dtype=float)
@@ -147,13 +150,13 @@ class Known:
         return DataFrame(columns, dtype=float)
 
     def work_to_measure(self, runs: Runs) -> dict[str, tuple[Mapping[str, Any], Shape]]:
-        """Each kind of work, with one such run and the shape of its data; those never measured first."""
+        """Each kind of work, with one such run and the shape of its data; kinds never measured come first."""
         found = {kind: (run, shape) for run, shape, kind in self._trainings(runs)}
         measured = [entry.kind for entry in self.measured]
         return {kind: found[kind] for kind in sorted(found, key=measured.__contains__)}
 
     def _trainings(self, runs: Runs) -> Iterator[tuple[Mapping[str, Any], Shape, str]]:
-        """The trainings among runs with the shape of their data and their kind, where the shape is known."""
+        """The trainings among runs whose data has a known shape, with this shape and the kind of work."""
         shapes = {run["id"]: self._shape(run) for run in runs if run["stage"] == "data"}
         for run in runs:
             if run["stage"] in COSTLY and (shape := shapes[run["inputs"][0]]):
@@ -169,7 +172,9 @@ def _of_newest(values: "Series[float]") -> float:
 
 
 def read_known(root: Path, machine: Machine) -> Known:
-    """Known times below a root. Of the devices of a parameter file's machine the one used last counts, a GPU first.
+    """Read the known times below a root.
+
+    Estimates are for the device used last among those that the parameter file's `machine` allows, a GPU before a CPU.
 
     Raises:
         DropnasError: a manifest or the probe's record is damaged.
@@ -189,11 +194,11 @@ def _finished(root: Path) -> DataFrame:
 
 
 def _took(folder: Path, root: Path, shapes: Mapping[str, Shape]) -> dict[str, Any]:
-    """What a finished training took."""
+    """The row of a finished training in `Known.took`."""
     run = ManifestFile.read(folder).run
     try:
         stage, config, shape = run["stage"], run["config"], shapes.get(run["inputs"][0])
-        processes = run.get("processes", 1)  # of a transfer under torchrun; each holds a device
+        processes = run.get("processes", 1)  # under torchrun, each process uses a device
         hours = float(run["seconds"]) * processes / HOUR
         images = epoch_images(stage, config, shape) if shape else None
         speed = float(run["statistics"]["images_per_second"]) if images else 0.0
@@ -207,7 +212,7 @@ def _took(folder: Path, root: Path, shapes: Mapping[str, Shape]) -> dict[str, An
             "ended": run["ended"],
         }
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
-        what = f"does not say what the run took ({error!r})"
+        what = f"does not record how long the run took ({error!r})"
         raise DropnasError(what, where=folder / MANIFEST, remedy="restore the folder") from error
 
 
@@ -226,10 +231,10 @@ def read_measured(root: Path) -> list[Measured]:
         return sorted(found["measured"], key=lambda entry: entry.date)
     except (DropnasError, KeyError) as error:
         remedy = "remove it, then plan --measure"
-        raise DropnasError(f"is no record of a probe ({error})", where=path, remedy=remedy) from error
+        raise DropnasError(f"is not a record of the probe ({error})", where=path, remedy=remedy) from error
 
 
 def add_measured(root: Path, new: Sequence[Measured]) -> None:
-    """Keep new results; each replaces an older one of the same device and kind."""
+    """Record new results; each replaces an older one of the same device and kind."""
     entries = {(entry.device, entry.kind): entry for entry in (*read_measured(root), *new)}
     write_json(root / FILE, {"measured": [asdict(entry) for entry in entries.values()]})

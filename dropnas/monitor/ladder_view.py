@@ -1,7 +1,7 @@
-"""What `plan` says of the ladder: the hours of its steps, the power of each claim, and what fits a budget.
+"""The output of `plan` on the ladder: the hours of its steps, the power of each claim, and what fits into a budget.
 
-Hours are those that are known for the device; where some are unknown, those of the authors on a V100, which leave out
-ImageNet: the unit is said with each answer, and nothing is invented.
+If the hours of all runs on the device are known, these are used, otherwise those of the authors on a V100 without
+ImageNet. Each answer gives its unit.
 """
 
 import math
@@ -30,13 +30,13 @@ from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.report.looked import read_looked, text
 
 SHOWN_SEEDS = (3, 5, 8, 16)
-AUTHORS = "V100-hours at the authors' speed (a search as they print it, a day for a retraining), without ImageNet"
-FOUND = "smallest difference found in four of five cases"
+AUTHORS = "V100-hours at the authors' speed (searches as printed, a day for a retraining), without ImageNet"
+FOUND = "smallest difference detected with 80 % probability"
 ANSWERS = {step.profile: step.answers for step in STEPS}
 
 
 class Costed(NamedTuple):
-    """A plan, and the frame of the runs that it makes by default."""
+    """A plan, and the frame (`Known.frame`) of the runs that it makes by default."""
 
     plan: Plan
     runs: DataFrame
@@ -50,18 +50,18 @@ class Costed(NamedTuple):
 
 @dataclass(frozen=True)
 class Ladder:
-    """Plans, each with the runs of those before it, and the sequential plan if there is one; and what is known."""
+    """The ladder's plans with the known times."""
 
     known: Known
     steps: tuple[Costed, ...]
-    sequential: Costed | None
+    sequential: Costed | None  # the sequential plan, if there is one
 
     @cached_property
     def unit(self) -> str:
-        """The unit in which all their hours are known.
+        """The unit in which the hours of all plans are known.
 
         Raises:
-            DropnasError: there is none.
+            DropnasError: there is no such unit.
         """
         plans = [*self.steps, *filter(None, [self.sequential])]
         unknown = sum(one.runs.hours.isna().sum() for one in plans)
@@ -72,12 +72,12 @@ class Ladder:
         return f"{device.unit} on {device.label}" if device and not unknown else AUTHORS
 
     def hours(self, runs: DataFrame) -> DataFrame:
-        """The `hours` of each run, and those that are `left`."""
+        """The `hours` of each run in this unit, and the hours `left`."""
         hours = runs.authors if self.unit == AUTHORS else runs.hours
         return DataFrame({"hours": hours, "left": hours.mask(runs.basis == "took", 0.0)})
 
     def of_steps(self) -> DataFrame:
-        """The hours of each step and those that are left, with the steps before it, by its profile."""
+        """The hours of each step, and the hours left, by its profile; both include the steps before it."""
         runs, found = DataFrame(), {}
         for step in self.steps:
             runs = self.hours(step.runs).combine_first(runs)
@@ -85,20 +85,20 @@ class Ladder:
         return DataFrame(found).T
 
     def looks(self) -> DataFrame:
-        """The cost of the looks; empty without any."""
-        return (
-            looks_cost(self.sequential.plan, self.hours(self.sequential.runs).hours) if self.sequential else DataFrame()
-        )
+        """The cost of the looks (`looks_cost`); empty without a sequential plan."""
+        if not self.sequential:
+            return DataFrame()
+        return looks_cost(self.sequential.plan, self.hours(self.sequential.runs).hours)
 
     def left(self, part: Parameters) -> float:
-        """Hours that are left of all that a parameter file makes by default."""
+        """The hours left of the runs that a parameter file makes by default."""
         return float(self.hours(Costed.of(part, self.known).runs).left.sum())
 
 
 def ladder(file: Path, known: Known, *, requested: bool = False) -> Ladder:
-    """The ladder in the folder of a parameter file, which may have looks; the file alone if it is no step of it.
+    """The ladder in the folder of a parameter file, if the file has looks, is a step, or the ladder is `requested`.
 
-    If the ladder is `requested`, it need not be a step.
+    Otherwise only the plan of the file.
     """
     settings = read_parameters(file)
     steps = [one for step in STEPS if (one := file.with_name(f"{step.profile}.yaml")).is_file()]
@@ -110,13 +110,13 @@ def ladder(file: Path, known: Known, *, requested: bool = False) -> Ladder:
 
 
 def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
-    """The steps with their hours and questions, the sequential plan, and the power of each claim."""
+    """The table of the steps and the sequential plan, the looks, and the power of each claim."""
     found = ladder(file, known, requested=True)
     rows = [(step, number(cost.hours), ANSWERS.get(str(step), "")) for step, cost in found.of_steps().iterrows()]
     looks = found.looks()
     if found.sequential:
         least, *_, most = (looks.fixed + looks.most).map(number)
-        answer = f"The same, seeds only where they decide: expected {expected(looks)}."
+        answer = f"The same, with more seeds only where they decide: expected {expected(looks)}."
         rows.append((found.sequential.plan.parameters.profile, f"{least} to {most}", answer))
     yield table(DataFrame(rows, columns=["step", "hours", "answers"]), words="answers")
     yield f"Hours: {found.unit}. Those of a step include the steps before it."
@@ -126,7 +126,7 @@ def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
 
 
 def looks_lines(plan: Plan, runs: DataFrame, known: Known) -> Iterator[RenderableType]:
-    """What the looks of a sequential plan cost and leave open, and what was decided at those that are over."""
+    """The costs and open questions of the looks of a sequential plan, and the decisions of past looks."""
     alone = Ladder(known, (), Costed(plan, runs))
     if plan.parameters.reproduction or not runs.hours.isna().any():
         yield from looks_table(alone.looks())
@@ -139,13 +139,17 @@ def looks_lines(plan: Plan, runs: DataFrame, known: Known) -> Iterator[Renderabl
 def fitting_lines(
     file: Path, known: Known, budget: float, out: Path | None = None, *, requested: bool = False
 ) -> Iterator[str]:
-    """What fits into a budget of hours, what it promises and what stays open; with `out` it is written there.
+    """What fits into a budget of hours, what it answers, and what stays open.
+
+    Args:
+        out: a parameter file to write with the part that fits.
+        requested: see `ladder`.
 
     Raises:
-        DropnasError: the budget is no number, or nothing fits.
+        DropnasError: the budget is not finite, or nothing fits.
     """
     if not math.isfinite(budget):
-        raise DropnasError("no number of hours", where=f"--gpu-hours {budget}", remedy="such as --gpu-hours 200")
+        raise DropnasError("not a number of hours", where=f"--gpu-hours {budget}", remedy="such as --gpu-hours 200")
     found = ladder(file, known, requested=requested)
     yield f"Hours: {found.unit}."
     if found.steps:
@@ -159,7 +163,7 @@ def fitting_lines(
             write_parameters(replace(part.parameters, profile=out.stem, description=description), out, [words])
             yield f"{out}: written."
         elif part.lacks:
-            yield "With --out FILE it is written as a parameter file."
+            yield "Add --out FILE to write this part as a parameter file."
     if found.sequential:
         yield from looks_that_fit(found.sequential.plan.parameters.profile, found.looks(), budget)
 
@@ -168,11 +172,11 @@ def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[s
     name, seeds = part.parameters.profile, most_seeds(part.parameters)
     yield f"{budget:g} hours: {', '.join([name, *part.lacks])}: {number(part.hours)} h."
     if seeds == 1:
-        yield "One seed has no deviation, so nothing is tested: its errors only stand beside the printed ones."
+        yield "With one seed nothing can be tested: its errors are only shown next to the printed ones."
     elif part.parameters.reproduction:
         few = f" ({FEWEST_SEEDS} seeds: {detectable(FEWEST_SEEDS):.2f})" if seeds < FEWEST_SEEDS else ""
-        points = f"from {detectable(seeds):.2f} points on{few}"
-        yield f"{seeds} seeds find a difference from Table 1's CIFAR-10 number four times in five {points}."
+        points = f"{detectable(seeds):.2f} points{few}"
+        yield f"{seeds} seeds detect a difference of {points} from Table 1's CIFAR-10 number with 80 % probability."
     if name in ANSWERS:
         yield f"It answers: {ANSWERS[name]}"
     if part.lacks:
@@ -182,7 +186,7 @@ def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[s
 
 
 def power_lines(plan: Plan, root: Path) -> Iterator[RenderableType]:
-    """The smallest difference that the test of each claim of a plan finds in four cases of five, in points of error."""
+    """The smallest difference that the test of each claim detects with 80 % probability, in points of error."""
     asking = asked(plan)
     stds, ours = deviations(asking, root)
     if not stds.all():
@@ -193,5 +197,5 @@ def power_lines(plan: Plan, root: Path) -> Iterator[RenderableType]:
         hardest = DataFrame([found[at] for found in by_seeds], columns=roles).T.groupby(level=0).max()
         rows += [(f"{role}: {claim.claim}", *points.map("{:.2f}".format)) for role, points in hardest.iterrows()]
     yield table(DataFrame(rows, columns=[FOUND, *(f"{n} seeds" for n in SHOWN_SEEDS)]), words=FOUND)
-    whose = f"and of ours, which {ours} of {len(stds)} experiments have" if ours else "since there are none of ours yet"
-    yield f"Points of test error, by the deviations that the paper prints, {whose}; of several comparisons the hardest."
+    also = f" and our deviations of {ours} of {len(stds)} experiments" if ours else "; we have none yet"
+    yield f"In points of test error, for the hardest comparison of a claim, from the paper's deviations{also}."

@@ -1,7 +1,7 @@
 """The verb `run`: starts the workflow and shows its progress until it ends. Snakemake's own output goes to a log file.
 
-Design choices: what is shown is read from the store, as `watch` does, and results are made by a process of their own,
-from the frozen copy. So neither disturbs the workflow, and an edit of the checkout disturbs neither.
+Design choices: the progress is read from the store, as in `watch`, and a separate process makes the results from the
+frozen copy. Neither disturbs the workflow, and an edit of the checkout affects neither.
 """
 
 import os
@@ -21,9 +21,9 @@ from dropnas.monitor.watch import Snapshot, Watch
 from dropnas.pipeline.freeze import read_plan
 from dropnas.pipeline.start import Start, until_stopped
 
-RESULTS = ("table", "published", "figure")  # stages after whose runs the page is renewed
+RESULTS = ("table", "published", "figure")  # the results are renewed after a run of these stages
 SNAKEMAKE = ("-m", "snakemake")
-TAIL = 15  # lines of Snakemake's log that are shown if Snakemake itself fails
+TAIL = 15  # lines of Snakemake's log that are shown if no run failed
 
 
 def run(start: Start, parameters: Path, root: Path, *, verbose: bool = False) -> int:
@@ -40,7 +40,7 @@ def run(start: Start, parameters: Path, root: Path, *, verbose: bool = False) ->
     log = root / "logs" / plan["profile"] / f"snakemake-{datetime.now():%Y%m%d-%H%M%S}.log"
     print(f"plan {start.folder.name}: {parameters}", flush=True)
     complete = False
-    with suppress(DropnasError, OSError):  # what cannot be read is for the workflow to find
+    with suppress(DropnasError, OSError):  # the workflow reports what cannot be read
         complete = watch.look().complete
     if complete and not start.forced:
         print(f"nothing to do: all {len(watch.runs)} runs are done", flush=True)
@@ -57,7 +57,7 @@ def run(start: Start, parameters: Path, root: Path, *, verbose: bool = False) ->
 
 
 def _shown(start: Start, watch: Watch, log: Path, root: Path) -> int:
-    """Snakemake's status when it has ended; meanwhile the progress is shown."""
+    """Run Snakemake and show the progress; return Snakemake's exit status."""
     print(f"Snakemake's output: {log}", flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
@@ -71,7 +71,7 @@ def _shown(start: Start, watch: Watch, log: Path, root: Path) -> int:
 
             try:
                 show(watch, over=ended, seen=renewal)
-            except (DropnasError, OSError) as error:  # a damaged record: the workflow goes on all the same
+            except (DropnasError, OSError) as error:  # a damaged record must not stop the workflow
                 print(f"the progress cannot be shown: {error}", file=sys.stderr, flush=True)
 
         command = [sys.executable, *SNAKEMAKE, *start.arguments]
@@ -80,14 +80,14 @@ def _shown(start: Start, watch: Watch, log: Path, root: Path) -> int:
 
 @dataclass
 class Renewal:
-    """Renews the results while the work goes on: after each table or figure, and hourly if anything was finished."""
+    """Renews the results during the workflow: after each table or figure, and hourly if any run was finished."""
 
-    begin: Callable[[], "subprocess.Popen[str]"]  # starts a process that renews them
-    _shown: Snapshot | None = None  # whose results are shown, or will be at the end of the process
+    begin: Callable[[], "subprocess.Popen[str]"]  # starts a process that renews the results
+    _shown: Snapshot | None = None  # the snapshot of the last renewal, which may still be in progress
     _process: "subprocess.Popen[str] | None" = None
 
     def __call__(self, snapshot: Snapshot) -> None:
-        """Renew them if it is time."""
+        """Start a renewal if it is due and no other one is in progress."""
         self._shown = self._shown or snapshot
         new = snapshot.done - self._shown.done
         finished = any(id_ in new and run["stage"] in RESULTS for id_, run in snapshot.runs.items())
@@ -97,19 +97,19 @@ class Renewal:
 
 
 def _begin_results(start: Start, root: Path, output: IO[str] | int) -> "subprocess.Popen[str]":
-    """A process that copies the finished tables to `results/`, makes the page, and reports both."""
+    """Start a process that copies the finished tables to `results/`, makes the page, and reports both."""
     command = [sys.executable, "-m", "dropnas", "results", str(start.folder), *start.targets, "--root", str(root)]
     environment = {**os.environ, **start.environment}
     return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True)
 
 
 def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
-    """Why Snakemake failed, and how to go on; each failed run once more, as the last that is said."""
+    """The last lines of a failed start: the failed runs or the end of Snakemake's log, and how to continue."""
     found, done = [], ""
     with suppress(DropnasError, OSError):
         snapshot = watch.look(doubt=True)
         found = list(failures(snapshot.failed, snapshot.runs))
-        done = f"{len(snapshot.done)} of {len(snapshot.runs)} runs are done, and no finished one is repeated. "
+        done = f"{len(snapshot.done)} of {len(snapshot.runs)} runs are done and will not be repeated. "
     if not found:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
         found = [f"Snakemake failed; the last lines of {log}:", *(f"    {line}" for line in lines[-TAIL:])]

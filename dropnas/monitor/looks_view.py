@@ -1,7 +1,7 @@
-"""What the looks of a sequential plan cost, by simulated reproductions, and what they leave open.
+"""The cost of the looks of a sequential plan, from simulated reproductions, and the questions that they leave open.
 
-An experiment's seed costs its search and its retrainings; what rests on the best of the seeds, and all else, costs the
-same however many seeds there are.
+A seed of an experiment costs its search and its retrainings. All other runs, such as those of the best seed, cost the
+same for any number of seeds.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,19 +18,22 @@ from dropnas.monitor.screen import table
 from dropnas.pipeline.asked import Asking, asked
 from dropnas.pipeline.plan import Plan
 
-COUNT = 200  # simulated reproductions; the expected hours are then known to about half a percent
+COUNT = 200  # simulated reproductions; the error of the expected hours is then about half a percent
 TRUTHS = {"true": "the paper's numbers are true", "none": "no method differs from another"}
 CLAIM = "claim: "  # the prefix of the columns of claims
-OPEN = 0.5  # claims that stay open with at least this chance are named
+OPEN = 0.5  # claims that stay open with at least this probability are listed
 
 
 def looks_cost(plan: Plan, each: "Series[float]") -> DataFrame:
-    """The cost of the looks of a sequential plan, by the hours of the runs of its first look; a row for each look.
+    """The cost of the looks of a sequential plan, a row for each look.
 
-    Columns are the number of `seeds`, the hours of that many seeds if nothing is decided earlier (`most`), and the
-    hours that do not depend on the seeds (`fixed`). From simulated reproductions come, for each of TRUTHS, the expected
-    `hours`, the share of printed `numbers` that are still open after the look, and the number of open `claims`; and for
-    each claim the chance that it is open if the paper's numbers are true.
+    Columns are the number of `seeds`, the hours if nothing is decided earlier (`most`), and the hours that do not
+    depend on the seeds (`fixed`). Simulated reproductions give, for each of TRUTHS, the expected `hours`, the share of
+    printed `numbers` that are open after the look, and the number of open `claims`; and for each claim the probability
+    that it is open if the paper's numbers are true.
+
+    Args:
+        each: the hours of each run of the first look, by id.
     """
     asking, schedule, retrainings = asked(plan), plan.parameters.looks, plan.parameters.retrainings
     runs = [(one.searches[0].id, one.trainings[0].id) for one in asking.experiments]
@@ -54,10 +57,10 @@ def _open(since: NDArray[np.int64], looks: DataFrame) -> DataFrame:
 
 
 def truths(asking: Asking) -> dict[str, Truth]:
-    """What may be true: the paper's numbers, or every method as good as DropNAS."""
+    """The true values to simulate: the paper's numbers, or every method as good as DropNAS."""
     priors = asking.questions.priors
     means, stds = np.array([prior.mean for prior in priors]), np.array([prior.std for prior in priors])
-    base: dict[str, float] = {}  # DropNAS in the original space; without it the first experiment of the data set
+    base: dict[str, float] = {}  # by data set: DropNAS in the original space, or else the first experiment
     for one, mean in zip(asking.experiments, means, strict=True):
         if one.role not in base or one.searches[0].name.endswith("-original-dropnas-seed0"):
             base[one.role] = mean
@@ -66,18 +69,18 @@ def truths(asking: Asking) -> dict[str, Truth]:
 
 
 def looks_table(looks: DataFrame) -> Iterator[RenderableType]:
-    """What each look costs and leaves open."""
+    """The table of looks with their costs and open questions."""
     shown = {
         "look": looks.index + 1,
         "seeds": looks.seeds,
-        "hours by then": _both(looks, "hours", number),
+        "hours so far": _both(looks, "hours", number),
         "at most": looks.most.map(number),
         "numbers open": _both(looks, "numbers", "{:.0%}".format),
         f"of {len(looks.filter(like=CLAIM).columns)} claims open": _both(looks, "claims", "{:.1f}".format),
     }
     yield table(DataFrame(shown))
     truths = "/".join(f"if {words}" for words in TRUTHS.values())
-    yield f"Expected {truths}, without what rests on the best of the seeds. Open: not decided by then."
+    yield f"Expected values {truths}. The runs of the best seed are not included. Open: not yet decided."
 
 
 def _both(looks: DataFrame, what: str, form: Callable[[float], str]) -> "Series[str]":
@@ -85,22 +88,22 @@ def _both(looks: DataFrame, what: str, form: Callable[[float], str]) -> "Series[
 
 
 def expected(looks: DataFrame) -> str:
-    """The expected hours of all looks, and of what rests on the best of the seeds."""
+    """The expected hours of all looks and of the runs that do not depend on the seeds."""
     return str(_both(looks.add(looks.fixed, axis="index"), "hours", number).iloc[-1])
 
 
 def looks_that_fit(name: str, looks: DataFrame, budget: float) -> Iterator[str]:
-    """Which looks of a plan of this name fit into a budget, and what they leave open."""
+    """The looks of a plan that fit into a budget, and the questions that they leave open."""
     if (most := looks.fixed.iloc[-1] + looks.most.iloc[-1]) <= budget:
         yield f"All of {name} fits: at most {number(most)} h, expected {expected(looks)}."
     fits = looks[looks[["hours true", "hours none"]].max(axis=1) <= budget]
     if fits.empty:
-        yield f"Of {name} nothing fits: its first look, {looks.seeds[0]} seeds of all, takes {number(looks.most[0])}."
+        yield f"Nothing of {name} fits: its first look, {looks.seeds[0]} seeds, takes {number(looks.most[0])} h."
         return
     last, seeds = fits.iloc[-1], ", ".join(map(str, fits.seeds))
     hours = f"expected {_both(fits, 'hours', number).iloc[-1]} h, at most {number(last.most)} h"
     yield f"Looks of {name} that fit: {seeds} seeds, {hours}."
-    yield f"Then open, if {TRUTHS['true']}: {last['numbers true']:.0%} of the printed numbers, and these claims:"
+    yield f"Still open if {TRUTHS['true']}: {last['numbers true']:.0%} of the printed numbers, and these claims:"
     for claim, chance in last.filter(like=CLAIM).items():
         if chance >= OPEN:
             yield f"  {str(claim).removeprefix(CLAIM)} (open in {chance:.0%} of simulated reproductions)"

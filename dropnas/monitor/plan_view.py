@@ -1,4 +1,4 @@
-"""What the verb `plan` prints: each table and figure with its runs, their states, what it shares, and its hours."""
+"""The output of the verb `plan`: each table and figure with its runs, their states, and the hours."""
 
 import gc
 import json
@@ -21,11 +21,11 @@ from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.store import Store
 
 AUTHORS = (
-    "At the authors' speed the total takes {:,.0f} V100-days: 0.6 or 0.7 a search (Tables 1, 2) and, as users of such "
-    "networks report, one a retraining of 600 epochs. The paper does not say what ImageNet cost."
+    "At the authors' speed the total takes {:,.0f} V100-days without ImageNet: 0.6 or 0.7 for each search (Tables 1, "
+    "2) and, as users of such networks report, 1 for each retraining of 600 epochs."
 )
-COLLECTED = (100_000, 20, 20)  # syntax trees and plans are kept: rarer garbage collections save a fifth of the time
-NARROW = ("added", "shared", "running")  # columns that a terminal does without, the narrower the more
+COLLECTED = (100_000, 20, 20)  # rarer garbage collection saves a fifth of the time, as few objects are freed
+NARROW = ("added", "shared", "running")  # columns left out on a narrow terminal, in this order
 JSON = ["id", "stage", "name", "folder", "inputs", "used_by", "config", "state"]
 
 
@@ -42,7 +42,7 @@ def answer(
     why: str = "",
     ladder: bool = False,
 ) -> Iterator[RenderableType]:
-    """What the verb `plan` says to its options, part by part."""
+    """The output of the verb `plan` for its options, part by part."""
     gc.set_threshold(*COLLECTED)
     settings = read_parameters(file)
     known = read_known(root, settings.machine)
@@ -86,7 +86,7 @@ def described(plan: Plan, known: Known) -> DataFrame:
 
 
 def targets(file: Path, root: Path) -> Iterator[str]:
-    """The targets of a parameter file, a line each: how many of its runs are done, and if it is built by default."""
+    """A line for each target of a parameter file: its finished runs, and whether it is built only on request."""
     settings = read_parameters(file)
     plan = make_plan(settings)
     found = costs(described(plan, read_known(root, settings.machine)), list(plan.targets), ())
@@ -96,7 +96,7 @@ def targets(file: Path, root: Path) -> Iterator[str]:
 
 
 def _measured(known: Known, plan: Plan, show: Callable[[str], None]) -> Known:
-    """What is known after each kind of work was timed on this machine; what can be trusted is kept."""
+    """Time each kind of work on this machine, record the trusted results, and return what is then known."""
     from dropnas.monitor.speed_probe import measure, trusted  # imports torch, which planning does not need
 
     machine = plan.parameters.machine
@@ -108,7 +108,7 @@ def _measured(known: Known, plan: Plan, show: Callable[[str], None]) -> Known:
 
 
 def _plan(plan: Plan, frame: DataFrame, *, everything: bool) -> Iterator[RenderableType]:
-    """Each target in a line; those on request, with `everything`, below the total. Empty columns are left out."""
+    """The table of targets without empty columns; with `everything`, targets on request are below the total."""
     found = costs(frame, list(plan.targets), plan.on_request)
     usual, more = ([name for name in plan.targets if (name in plan.on_request) == on] for on in (False, True))
     rows = found.loc[[*usual, TOTAL, *(more if everything else ())]]

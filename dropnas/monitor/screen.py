@@ -1,4 +1,4 @@
-"""How the monitor prints: one console, and one look of tables. rich wraps what does not fit the terminal."""
+"""The console and the table style of the monitor."""
 
 from functools import partial
 
@@ -7,18 +7,18 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-WIDTH = 100  # columns, if the output is no terminal
+WIDTH = 100  # columns, if the output is not a terminal
 _plain = partial(Console, highlight=False, markup=False, emoji=False)
 
 
 def console(width: int = WIDTH) -> Console:
-    """The terminal, or an output of some width."""
+    """The terminal or, if the output is not a terminal, a console of this width."""
     found = _plain()
     return found if found.is_terminal else _plain(width=width)
 
 
 def show(part: RenderableType, *, raw: bool = False) -> None:
-    """Print something; a line that no terminal shows is not wrapped, nor, with `raw`, one for a program to read."""
+    """Print a part of the output. Text is wrapped only on a terminal; `raw` text is never wrapped."""
     output = console()
     if raw and isinstance(part, str):
         print(part)  # much faster than rich
@@ -27,7 +27,7 @@ def show(part: RenderableType, *, raw: bool = False) -> None:
 
 
 def table(frame: DataFrame, words: str = "", total: str = "") -> Table:
-    """A frame whose first column has names. The column `words` may be wrapped; the row `total` has lines around it."""
+    """A table whose first column has names; the column `words` may be wrapped, the row `total` is between rules."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for at, head in enumerate(frame.columns):
         made.add_column(head, justify="left" if at == 0 or head == words else "right", no_wrap=head != words)

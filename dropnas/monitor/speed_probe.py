@@ -1,10 +1,10 @@
-"""The probe behind `plan --measure`: a few real steps of each kind of work, on noise, in about a minute.
+"""The probe behind `plan --measure`: times a few real steps of each kind of work on noise, in about a minute.
 
-It trains with the stages' own code, so it times what will run. The kinds share the time. On a CPU a step may take a
-minute, so batches start small and grow as far as the time allows. If they do not reach the protocol's batch, its step
-time is extrapolated linearly from the smallest and the largest batch (a fixed part, and a part for each image). Every
-batch is repeated, and the spread of the repetitions is extrapolated in the same way. All images are the same noise.
-Those of ImageNet are ready for the step: decoding and augmenting them is not included.
+It uses the training code of the stages. The kinds of work share the time. On a CPU a step may take a minute, so batches
+start small and grow as far as the time allows. If they do not reach the protocol's batch size, the step time is
+extrapolated linearly from the smallest and the largest batch (a fixed part, and a part for each image). Every batch is
+repeated, and the spread of the repetitions is extrapolated in the same way. All images are the same noise. Decoding and
+augmenting the images of ImageNet is not included.
 """
 
 import itertools
@@ -50,29 +50,29 @@ from dropnas.workspace import Workspace
 
 SECONDS = 60.0  # for all kinds together
 SMALLEST = 2  # images of the first batch; batch norm needs two
-CLEAR = 1.5  # a batch that takes so many times as long as the smallest shows what an image costs
+CLEAR = 1.5  # a batch that takes this many times as long as the smallest shows the cost of an image
 FEWEST_STEPS, MOST_STEPS = 3, 20  # repetitions of a batch
 EIGHTY = (0.1, 0.5, 0.9)  # quantiles
-GENOTYPE = "dropnas_c10"  # stands for the genotypes that the searches will find
-MOST_SPREAD = 0.5  # of a result that is trusted
+GENOTYPE = "dropnas_c10"  # used in place of the genotypes that the searches will find
+MOST_SPREAD = 0.5  # largest spread of a trusted result
 CIFAR_CLASSES, IMAGENET_CLASSES = 10, 1000
-Compute = Callable[[int], object]  # a batch of the given size
+Compute = Callable[[int], object]  # computes a batch of the given size
 
 
 class Part(NamedTuple):
     """A part of an epoch, ready to be timed: training, or evaluation."""
 
     compute: Compute
-    batch: int  # the protocol's
-    images: int  # in an epoch
+    batch: int  # the protocol's batch size
+    images: int  # number of images in an epoch
 
 
 class Timing(NamedTuple):
-    """Seconds of a step, how far repetitions let them vary (as a part of them), and the largest batch timed."""
+    """The time of a step."""
 
     seconds: float
-    spread: float
-    batch: int
+    spread: float  # range of `seconds` over the repetitions, as a fraction of it
+    batch: int  # largest batch timed
 
 
 def measure(
@@ -82,10 +82,13 @@ def measure(
     seconds: float = SECONDS,
     limit: float = 2 * SECONDS,
 ) -> list[Measured]:
-    """Time each kind of work on this machine, given with one of its runs and the shape of its data.
+    """Time each kind of work on this machine.
 
-    It takes about `seconds`, on a slow machine longer, since each batch is repeated. After the `limit` no further kind
-    is begun, and `progress`, which receives a line for each kind, hears how many were left out.
+    Args:
+        wanted: one run of each kind, with the shape of its data.
+        progress: receives a line for each kind, and the number of kinds that were left out.
+        seconds: the time to take; a slow machine needs longer, because each batch is repeated.
+        limit: no further kind is started after this number of seconds.
     """
     begun, load, cpus, found = time.monotonic(), os.getloadavg()[0], os.cpu_count() or 1, list[Measured]()
     with claimed(machine.device, progress) as device, tempfile.TemporaryDirectory() as folder:
@@ -93,7 +96,7 @@ def measure(
         for index, (kind, (run, shape)) in enumerate(wanted.items()):
             spent, left = time.monotonic() - begun, len(wanted) - index
             if spent > limit:
-                progress(f"{left} kinds of work were not timed in {limit:.0f} s; measure again for them")
+                progress(f"{left} kinds of work were not timed within {limit:.0f} s; repeat the command to time them")
                 break
             parts = _parts(run, shape, machine, device, Path(folder, str(index)))
             share = (seconds - spent) / left / len(parts)
@@ -116,14 +119,14 @@ def _parts(run: Mapping[str, Any], shape: Shape, machine: Machine, device: str, 
 
 
 def _epoch(parts: Sequence[Part], timings: Sequence[Timing]) -> tuple[float, float, int, float]:
-    """Seconds of an epoch and their spread; of the training the largest batch, and images a second."""
+    """Seconds of an epoch, their spread, and the largest batch and images per second of the training."""
     seconds = [part.images / part.batch * step.seconds for part, step in zip(parts, timings, strict=True)]
     spread = sum(step.spread * one for step, one in zip(timings, seconds, strict=True)) / sum(seconds)
     return sum(seconds), spread, timings[0].batch, parts[0].batch / timings[0].seconds
 
 
 def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:
-    """The results whose repetitions agree, and a line on the others (empty if there are none).
+    """The results whose repetitions agree, and a line on the rejected results (empty if there are none).
 
     Raises:
         DropnasError: no result can be trusted.
@@ -131,12 +134,14 @@ def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:
     kept = [entry for entry in found if entry.spread <= MOST_SPREAD]
     if len(kept) == len(found):
         return kept, ""
-    refused = f"{len(found) - len(kept)} of {len(found)} measurements are not trusted: their repetitions let the result"
     most, remedy = max(entry.spread for entry in found), "measure again when the machine is idle"
-    refused += f" vary by up to {most:.0%} (load {found[0].load:.1f} on {found[0].cpus} CPUs)"
+    rejected = (
+        f"{len(found) - len(kept)} of {len(found)} measurements are rejected: they vary by up to {most:.0%} "
+        f"(load {found[0].load:.1f} on {found[0].cpus} CPUs)"
+    )
     if not kept:
-        raise DropnasError(refused, remedy=remedy)
-    return kept, f"{refused}; {remedy}"
+        raise DropnasError(rejected, remedy=remedy)
+    return kept, f"{rejected}; {remedy}"
 
 
 def timing(work: Compute, full: int, share: float, device: str) -> Timing:
@@ -148,10 +153,10 @@ def timing(work: Compute, full: int, share: float, device: str) -> Timing:
     took = least = median(shortest)
     while size < full:
         left = ends - time.monotonic()
-        # No batch was large enough to show what an image costs, or a larger one fits into the time.
+        # A larger batch is timed if none has shown the cost of an image yet, or if it fits into the time.
         if size != small and not (took < CLEAR * least and left > 0) and 2 * FEWEST_STEPS * took >= left:
             break
-        factor = 4 if 4 * FEWEST_STEPS * took < left else 2  # a batch takes at most so much longer
+        factor = 4 if 4 * FEWEST_STEPS * took < left else 2  # the time grows at most by this factor
         size = min(full, factor * size)
         took, times = _seconds(work, size, device), []
     while len(times) < FEWEST_STEPS or (time.monotonic() + took < ends and len(times) < MOST_STEPS):
@@ -160,10 +165,10 @@ def timing(work: Compute, full: int, share: float, device: str) -> Timing:
 
 
 def through_line(small: int, shortest: Sequence[float], size: int, times: Sequence[float], full: int) -> Timing:
-    """The time of a batch of `full` images from repetitions of a small and a larger one, outliers left out.
+    """The time of a batch of `full` images, extrapolated from repetitions of a small and a larger batch.
 
-    It is no less than that of the larger batch, and no more than in proportion to it. A line that leads beyond these
-    bounds counts as spread.
+    It is at least the time of the larger batch, and at most in proportion to it. The spread comes from lines through
+    the 10 % and 90 % quantiles, and includes the part of the line that these bounds cut off.
     """
 
     def line(short: float, long: float) -> float:
@@ -179,7 +184,7 @@ def through_line(small: int, shortest: Sequence[float], size: int, times: Sequen
 def _seconds(work: Compute, size: int, device: str) -> float:
     gpu = device.startswith("cuda")
     if gpu:
-        work(size)  # a GPU captures a step when it makes the first one
+        work(size)  # on a GPU the first step is captured as a CUDA graph
         torch.cuda.synchronize(device)
     started = time.perf_counter()
     work(size)
@@ -189,7 +194,7 @@ def _seconds(work: Compute, size: int, device: str) -> float:
 
 
 def _search(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
-    share = make_strategy(config, find_space(config.space)).weight_share  # of the images, that an epoch passes over
+    share = make_strategy(config, find_space(config.space)).weight_share  # part of the images that trains the weights
 
     @cache
     def of_size(size: int) -> tuple[SeedGroup, Iterator[int]]:
@@ -248,7 +253,7 @@ PREPARE = {"search": _search, "retrain": _retrain, "transfer": _transfer}
 
 
 def _noise(count: int, shape: Shape, device: str) -> ImageArrays:
-    """A data set of one image, repeated `count` times in the memory of one."""
+    """A data set of one image that is repeated `count` times without copies."""
     size = (1, 3, shape.height, shape.width)
     image = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator(0, "noise"))
     return ImageArrays(

@@ -1,8 +1,8 @@
-"""What a plan's runs do now, read from the store again and again until all are done.
+"""The state of a plan's runs, read from the store.
 
-The workflow is not asked. Leases say what runs, manifests what is done; the last line of a running run is in its
-scratch folder, and the reason of a failure in its job's log. So it watches a cluster as well as this host, from any
-process that sees the store, and disturbs nothing.
+Leases show which runs are running, and manifests which are done. The last output line of a running run is in its
+scratch folder, and the reason of a failure in its job's log. The workflow itself is not involved, so any process that
+sees the store can watch a cluster as well as this host, without disturbing it.
 """
 
 import re
@@ -26,20 +26,23 @@ from dropnas.runs.attempts import read as read_attempts
 from dropnas.runs.store import Store
 
 EPOCH = re.compile(r"\bepoch (\d+)/(\d+)")
-TAIL = 64_000  # bytes of a log that are read
-NEARLY = 0.99  # the part of a run that is done if it takes longer than expected
+TAIL = 64_000  # bytes read from the end of a log
+NEARLY = 0.99  # largest part of an unfinished run that is shown as done
 WAITING = {"state": "waiting", "part": 0.0, "started": 0.0, "line": "", "group": 1, "reason": "", "log": ""}
 DONE = {**WAITING, "state": "done", "part": 1.0}
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A plan at a moment.
+    """The state of a plan at one time.
 
-    `work` has a row for each run by its id, in the plan's order: that of `Known.frame`; its `state` (done, running,
-    waiting, failed); the `part` that is done, from 0 to 1; of a running one when it `started` (seconds since the
-    epoch), the last `line` that it said, and how many runs of a `group` share its time; of a failed or stopped one the
-    `reason` and, of a failed one, the `log`.
+    `work` has a row for each run by its id, in the plan's order, with these columns in addition to `Known.frame`:
+
+    - `state`: done, running, waiting or failed
+    - `part`: the part that is done, from 0 to 1
+    - `started`, `line`, `group`: of a running run, its start (Unix time), its last output line, and the number of runs
+      that share its time
+    - `reason`, `log`: why a run failed or stopped; the log of a failed run
     """
 
     title: str  # profile and description
@@ -47,37 +50,37 @@ class Snapshot:
     runs: Runs  # as plan.json describes them
     unit: str  # GPU-hours or CPU-hours
     last: str  # the last result, in words; empty if there is none
-    next: str  # the next one
-    time: float  # seconds since the epoch
+    next: str  # the next result, in words; empty if there is none
+    time: float  # Unix time
 
     @property
     def done(self) -> frozenset[str]:
-        """The ids of those that are done."""
+        """The ids of the finished runs."""
         return frozenset(self.work.index[self.work.state == "done"])
 
     @property
     def complete(self) -> bool:
-        """Whether all is done."""
+        """Whether all runs are done."""
         return len(self.done) == len(self.work)
 
     @property
     def running(self) -> DataFrame:
-        """Those at work."""
+        """The rows of running runs."""
         return self.work[self.work.state == "running"]
 
     @property
     def failed(self) -> DataFrame:
-        """Those that were begun and that nobody works on."""
+        """The rows of runs that failed or stopped."""
         return self.work[self.work.reason != ""]
 
     @property
     def jobs(self) -> int:
-        """How many trainings run at a time; a group counts as one."""
+        """The number of trainings that run at the same time; a group counts as one."""
         return round((1 / self.running.group[self.running.stage.isin(COSTLY)]).sum())
 
     @property
     def part(self) -> float:
-        """How much is done by expected hours, from 0 to 1; unknown hours of a training count as the mean of others."""
+        """The part of the expected hours that is done, from 0 to 1; unknown hours count as the mean of known ones."""
         hours = self.work.hours
         weights = hours.fillna(hours[hours > 0].mean() if (hours > 0).any() else 1.0)
         weights = weights if weights.any() else weights + 1.0
@@ -85,7 +88,7 @@ class Snapshot:
 
 
 class Watch:
-    """Reads the state of the runs of a plan.json, or of those behind some targets; what is done is not read twice."""
+    """Reads the state of the runs of a plan.json, or only of the runs behind some targets."""
 
     def __init__(self, plan: Mapping[str, Any], root: Path, targets: Sequence[str] = ()) -> None:
         every = {name for run in plan["runs"] for name in run["used_by"]}
@@ -102,7 +105,7 @@ class Watch:
         self._unit = self._last = ""
 
     def look(self, *, doubt: bool = False) -> Snapshot:
-        """The plan now; with `doubt`, published runs too have a reason if their jobs do not accept them."""
+        """The plan now; with `doubt`, finished runs that their jobs reject also have a `reason`."""
         now, states = time.time(), dict.fromkeys(self._done, "done")
         others = [run for id_, run in self.runs.items() if id_ not in states]
         states |= {run["id"]: self.store.state(run["id"], self.root / run["folder"]) for run in others}
@@ -118,15 +121,15 @@ class Watch:
         return Snapshot(title, work, self.runs, self._unit, self._last, self._next(work), now)
 
     def _needed(self) -> set[str]:
-        """The runs that are done, and those that a target which is not done waits for; others may have been pruned."""
+        """The runs that are done, and those that unfinished targets need; other runs may have been pruned."""
         wanted = set(self._last_runs)
-        for id_, run in reversed(self.runs.items()):  # what reads a run comes after it
+        for id_, run in reversed(self.runs.items()):  # a run comes after its inputs
             if id_ in wanted - self._done:
                 wanted |= set(run["inputs"])
         return wanted | self._done
 
     def _read(self, done: set[str]) -> None:
-        """Read what is known, which changes when further runs are done."""
+        """Read again what changes when further runs are done: the known times and the last result."""
         known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
         self._frame, self._unit, self._done = known.frame([*self.runs.values()]), known.unit, done
         self._cells["done"] = self._cells.id.isin(done)
@@ -135,7 +138,7 @@ class Watch:
         self._last = "".join(result(cell, self.root) for _, cell in cells[cells.cell.isin(last)].groupby("cell"))
 
     def _next(self, work: DataFrame) -> str:
-        """The cell whose next training ends first, or else the first cell that is not done."""
+        """The unfinished cell whose next training ends first, or else the first unfinished cell."""
         ends = (work.left * work.group).where(work.state == "running").where(work.hours.notna())
         waiting = self._cells[~self._cells.done].assign(hours=lambda rows: rows.id.map(ends))
         if waiting.empty:
@@ -146,7 +149,7 @@ class Watch:
         return joined(first.cell, counted(int(cell.done.sum()) + 1, cell), when)
 
     def _now(self, run: Mapping[str, Any], state: str, now: float, *, doubt: bool) -> dict[str, Any]:
-        """What is added to the row of a run."""
+        """The columns that are added to the row of a run."""
         if state == "running":
             return self._running(run, now)
         found, scratch = DONE if state == "done" else WAITING, self.store.scratch(run["id"])
@@ -172,7 +175,10 @@ class Watch:
 
 
 def time_left(work: DataFrame, jobs: int) -> float:
-    """Hours until all runs are done, inputs first: those left shared by jobs, or the longest chain if that is more."""
+    """Hours until all runs are done: the hours left divided by the jobs, or the longest chain of runs if that is more.
+
+    In `work`, runs come after their inputs.
+    """
     chain = dict[str, float]()
     for id_, inputs, left in zip(work.index, work.inputs, work.left, strict=True):
         chain[id_] = left + max((chain.get(source, 0.0) for source in inputs), default=0.0)
@@ -180,7 +186,7 @@ def time_left(work: DataFrame, jobs: int) -> float:
 
 
 def failure(log: str, run: Mapping[str, Any]) -> str:
-    """Why a run failed: the last line of its job's log if that is its error, or one that ended the job; else empty."""
+    """Why a run failed, from its job's log: an error that ended the job, or the run's own error; empty if none."""
     begin = f"error: {run['stage']} {run['name']}"
     lines = log.splitlines()
     if lines and lines[-1].startswith("error: ") and not lines[-1].startswith(f"error: {run['stage']} "):
@@ -190,7 +196,7 @@ def failure(log: str, run: Mapping[str, Any]) -> str:
 
 
 def _text(path: Path) -> str:
-    """The last part of a file; empty if it does not exist (any more)."""
+    """The last part of a file; empty if the file does not exist or was removed."""
     try:
         with path.open("rb") as stream:
             stream.seek(max(0, path.stat().st_size - TAIL))

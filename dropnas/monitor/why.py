@@ -1,7 +1,7 @@
 """Why a run is missing: the keys, files and inputs that changed since the nearest finished run of its stage.
 
-The nearest run has the same name, if there is one, and otherwise the fewest differences. A changed input is explained
-in the same way, so the lines end at what somebody edited.
+The nearest run is one with the same name, or else the one with the fewest differences. A changed input is explained in
+the same way, down to the edit that caused it.
 """
 
 import ast
@@ -17,18 +17,19 @@ from dropnas.errors import DropnasError
 from dropnas.pipeline.adoption.adopt import old_source
 from dropnas.pipeline.plan import Plan
 from dropnas.pipeline.stages import STAGES, references
+from dropnas.report.page.phrases import count
 from dropnas.runs.code import canonical, read
 from dropnas.runs.fingerprint import DATA_SUFFIXES, closure, module_file
 from dropnas.runs.identity import Run, hashed, resolved
 from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 
-LONGEST = 60  # characters of a value that is shown
-Record = dict[str, Any]  # of a finished run, as its manifest holds it
+LONGEST = 60  # characters; longer values are not shown
+Record = dict[str, Any]  # the record of a finished run, from its manifest
 
 
 def why_missing(plan: Plan, wanted: str, root: Path) -> Iterator[str]:
-    """Say why a run is missing; it is given by its id, its folder, or its name if no other run has it."""
+    """Explain why a run is missing; the run is given by its id, its folder, or its name if that is unique."""
     run = _find(plan, wanted.rstrip("/"))
     state = Store(root).state(run.id, root / run.folder)
     yield f"{run.folder}: {state}"
@@ -42,14 +43,15 @@ def _find(plan: Plan, wanted: str) -> Run:
     if not found:
         raise DropnasError(f"no run {wanted!r} in the plan", remedy="plan --runs --all lists them")
     if len(found) > 1:
-        raise DropnasError(f"several runs are called {wanted}", remedy=", ".join(str(run.folder) for run in found))
+        remedy = f"name one of {', '.join(str(run.folder) for run in found)}"
+        raise DropnasError(f"several runs are called {wanted}", remedy=remedy)
     return found[0]
 
 
 def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: Path) -> Iterator[str]:
-    """What differs from an old run, by default the nearest one."""
-    alike = [record for record in records.values() if record["stage"] == run.stage and record["id"] != run.id]
-    old = old or min(alike, key=lambda one: (one["name"] != run.name, len(_changes(run, one))), default=None)
+    """The differences from an old run, by default the nearest one."""
+    others = [record for record in records.values() if record["stage"] == run.stage and record["id"] != run.id]
+    old = old or min(others, key=lambda one: (one["name"] != run.name, len(_changes(run, one))), default=None)
     if old is None:
         yield f"no other {run.stage} run is finished"
         return
@@ -63,7 +65,7 @@ def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: 
 
 
 def _changes(run: Run, old: Record) -> dict[str, str]:
-    """What differs between the identities of two runs of a stage; of a configuration, each key."""
+    """The differences between the identities of two runs of a stage, with each key of the configuration."""
     identity, before = run.identity, old["identity"]
     now, then = _flat(identity["config"]), _flat(before["config"])
     values, old_values = {**_flat(resolved(run.config)), **now}, {**_flat(old["config"]), **then}
@@ -85,7 +87,7 @@ def _values(now: Any, then: Any) -> str:
 
 
 def _input_reasons(run: Run, old: Record, records: Mapping[str, Record], root: Path) -> Iterator[str]:
-    """The first changed input in full, and the number of others."""
+    """Explain the first changed input, and give the number of others."""
     ids = old["identity"]["inputs"]
     changed = [(source, ids[at : at + 1]) for at, source in enumerate(run.inputs) if ids[at : at + 1] != [source.id]]
     if len(ids) != len(run.inputs):
@@ -96,24 +98,24 @@ def _input_reasons(run: Run, old: Record, records: Mapping[str, Record], root: P
         former = records.get(before[0]) if before else None
         yield from (f"  {line}" for line in _reasons(source, former, records, root))
     if len(changed) > 1:
-        yield f"and {len(changed) - 1} further inputs"
+        yield f"{count(len(changed) - 1, 'further input')} changed"
 
 
 def _changed_files(run: Run, old: Record, root: Path) -> list[str]:
-    """The source files of a run's stage that differ from those that made another run."""
+    """The source files of a run's stage that changed since an old run."""
     parts = closure(STAGES[run.stage].module, references(run.config))
     modules = {part.partition(":")[0]: ":" in part for part in parts}
     try:
         with old_source(old, root) as source:
             found = {file: options for module, options in modules.items() for file in _changed(module, source)}
     except DropnasError as error:
-        return [f"changed, in which file is unknown ({error})"]
+        return [f"changed; the file is unknown ({error})"]
     files = [file for file, options in found.items() if not options]
     return files or list(found) or ["a file that the stage no longer imports"]
 
 
 def _changed(module: str, source: Path) -> Iterator[str]:
-    """A module, if its code differs from that in an older source, and the data files beside it that do."""
+    """The files of a module that differ from an older source: its code, and the data files that it names."""
     file = module_file(module)
     assert file is not None  # the closure has read it
     text, before = file.read_text(encoding="utf-8"), source / Path(*module.split(".")).with_suffix(".py")

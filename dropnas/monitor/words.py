@@ -22,12 +22,12 @@ Runs = Mapping[str, dict[str, Any]]  # by id, as plan.json describes them
 
 
 def joined(*parts: str) -> str:
-    """What is not empty of the parts of a description."""
+    """Join the parts of a description that are not empty."""
     return " · ".join(filter(None, parts))
 
 
 def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
-    """What a run is, in words without its seed, and its seed; None if it has none."""
+    """A description of a run without its seed, and the seed (None if it has none)."""
     config, stage = run["config"], run["stage"]
     if stage in ("table", "published"):
         return title(config["table"]), None
@@ -48,7 +48,7 @@ def _data_set(name: str) -> str:
 
 
 def _method(source: dict[str, Any]) -> Iterator[str]:
-    """Where a genotype comes from: the method of a search with its rates and space, or its other origin."""
+    """The origin of a genotype: a search method with its rates and space, random sampling, or a publication."""
     config = source["config"]
     if source["stage"] == "search":
         rates = [f"{config['options'][name]:g}" for name in RATES if name in config["options"]]
@@ -64,7 +64,7 @@ def _method(source: dict[str, Any]) -> Iterator[str]:
 
 
 def seeds_text(seeds: Iterable[int | None]) -> str:
-    """`seed 3`, `seeds 0-7` or `seeds 0, 2`; empty for none."""
+    """For example `seed 3`, `seeds 0-7` or `seeds 0, 2`; empty without seeds."""
     found = sorted({seed for seed in seeds if seed is not None})
     if len(found) < 2:
         return f"seed {found[0]}" if found else ""
@@ -73,10 +73,10 @@ def seeds_text(seeds: Iterable[int | None]) -> str:
 
 
 def cells(runs: Runs) -> DataFrame:
-    """A row for each training in a cell of a table among runs, in the plan's order.
+    """A row for each training in a cell of a table, in the plan's order.
 
-    Columns are `cell` (in words), `id`, `folder`, `seed`, the `decimals` of the cell's error, and the `criterion` by
-    which the best of several seeds is chosen: the error of the `best` epoch or of the final one.
+    Columns are `cell` (its description), `id`, `folder`, `seed`, the `decimals` of the cell's error, and the
+    `criterion` by which the best of several seeds is chosen, as in `TableConfig`.
     """
     rows = []
     for run in (run for run in runs.values() if run["stage"] == "table"):
@@ -91,25 +91,25 @@ def cells(runs: Runs) -> DataFrame:
 
 
 def counted(done: int, cell: DataFrame) -> str:
-    """How many trainings of a cell are done, "3 of 8 seeds"; empty if there is only one in all."""
-    what = "seeds" if cell.seed.is_unique else "trainings"  # of one genotype there may be several
+    """How many trainings of a cell are done, such as "3 of 8 seeds"; empty if the cell has only one training."""
+    what = "seeds" if cell.seed.is_unique else "trainings"  # a genotype may have several retrainings
     return f"{done} of {len(cell)} {what}" if len(cell) > 1 else ""
 
 
 def result(cell: DataFrame, root: Path) -> str:
-    """The mean test error of the trainings of a cell that are `done`: "2.69 % after 3 of 8 seeds"."""
+    """The mean test error of the `done` trainings of a cell, such as "2.69 % after 3 of 8 seeds"."""
     done, first = cell[cell.done], cell.iloc[0]
     try:
         errors = [read_training(read_run(root / folder)).top1 for folder in done.folder]
     except DropnasError as error:
-        return str(error)  # the others are still shown
+        return str(error)  # the display continues
     mean = fmean(one.best if first.criterion == "best" else one.final for one in errors)
     count = counted(len(done), cell)
     return f"{first.cell}: {mean:.{first.decimals}f} %{' after ' * bool(count)}{count}"
 
 
 def _cell(paper: Layout, entry: Entry) -> str:
-    """A cell by the paper's labels; by its keys if they are numbers."""
+    """A cell named by the paper's labels, or by its keys if they are numbers."""
     if entry.row[:1].isdigit():
         return f"cell ({entry.row}, {entry.column})"
     rows = {one.key: " ".join(head.rstrip(MARKS) for head in one.heads) for one in paper.rows}

@@ -1,8 +1,8 @@
-"""The kinds of work that take device time. Pure, and without torch.
+"""The kinds of work that take device time. Pure functions without torch.
 
-A kind of work is everything that decides how long an epoch takes. Each setting counts unless `COSTLESS` names it, so a
-new option makes a new kind with an unknown cost, and never a wrong number. The genotype does not count: nobody knows it
-before the search. Of grouped dropout the share of dropped operations counts, because these are not computed.
+A kind of work consists of the settings that affect the duration of an epoch: all but those in `COSTLESS`. A new option
+therefore makes a new kind of unknown cost, never a wrong number. The genotype is not included, because it is unknown
+before the search. Grouped dropout is included as the share of dropped operations, because these are not computed.
 """
 
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from dropnas.runs.identity import canonical_json, resolved
 from dropnas.search.config import PRESETS
 from dropnas.space.names import PAPER_GROUP
 
-COSTLY = ("search", "retrain", "transfer")  # every other stage takes moments
+COSTLY = ("search", "retrain", "transfer")  # stages that train; the others take only moments
 COSTLESS = {  # settings that hardly change the duration of an epoch
     *("epochs", "seed", "learning_rate", "learning_rate_min", "momentum", "weight_decay", "gradient_clip"),
     *("alpha_learning_rate", "alpha_beta1", "alpha_beta2", "alpha_weight_decay", "alpha_scale", "norm_weight"),
     *("crop_padding", "flip", "cutout", "drop_path", "label_smoothing", "mixup", "warmup_epochs", "schedule"),
 }
-MANY = 0.5  # a p_d from which on most operations are dropped
+MANY = 0.5  # p_d from which most operations are dropped
 # The authors' speed in GPU-days of a V100: the printed "search cost" (Tables 1, 2), and about a day for a retraining,
-# as users of DARTS' networks report. The paper does not say what ImageNet cost.
+# as users of DARTS networks report. The paper does not print the cost of ImageNet.
 AUTHORS_RETRAINING_DAYS = 1.0
 SIZE = ("cells", "channels", "batch_size")  # of the paper's networks
 
@@ -39,13 +39,13 @@ class Shape(NamedTuple):
 
 @cache
 def defaults(stage: str) -> Mapping[str, Any]:
-    """The configuration of a stage with every field at its default, the paper's."""
+    """The configuration of a stage with every field at its default, which is the paper's value."""
     found: Mapping[str, Any] = resolved(STAGES[stage].config())
     return found
 
 
 def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> str:
-    """The work of a run of a stage of COSTLY, as JSON; fields that its configuration lacks are at their default."""
+    """The kind of work of a run, as JSON; fields that its configuration lacks have their default."""
     config = {**defaults(stage), **config}
     settings = {name: value for name, value in config.items() if name not in COSTLESS}
     if stage == "search":
@@ -56,7 +56,7 @@ def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> str:
 
 
 def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
-    """The same text for strategies that cost the same."""
+    """A text that is the same for strategies with the same cost."""
     every = {**(vars(PRESETS[strategy]) if strategy in PRESETS else {}), **options}
     rates = [float(every[name]) for name in ("rate_parameterised", "rate_non_parameterised") if name in every]
     if strategy not in PRESETS or len(rates) < 2:
@@ -66,17 +66,17 @@ def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
 
 
 def epoch_images(stage: str, config: Mapping[str, Any], shape: Shape) -> int | None:
-    """Images that an epoch trains on; None if only the strategy knows."""
+    """Number of images that an epoch trains on; None if the strategy decides it."""
     config = {**defaults(stage), **config}
     if stage == "search":
         return shape.train if _strategy_class(config["strategy"], config["options"]).startswith("dropping") else None
-    if stage == "transfer":  # the rest of the last batch is left out of the epoch
+    if stage == "transfer":  # an epoch leaves out an incomplete last batch
         return shape.train - shape.train % int(config["batch_size"])
     return shape.train - int(config["held_out"])
 
 
 def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:
-    """The shape of a data set that is not prepared yet, from its configuration; None where nothing is known of it."""
+    """The shape of a data set that is not prepared yet, from its configuration; None for an unknown data set."""
     known = DATASETS.get(dataset["name"])
     if known is None:
         return None
@@ -85,7 +85,7 @@ def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:
 
 
 def authors_hours(stage: str, config: Mapping[str, Any], dataset: str) -> float:
-    """V100-hours of a search or retraining of the paper's networks at the authors' speed; 0 of all else."""
+    """V100-hours of a search or retraining of the paper's networks at the authors' speed; 0 for any other run."""
     if stage not in ("search", "retrain") or any(config[name] != defaults(stage)[name] for name in SIZE):
         return 0.0
     days = getattr(DATASETS.get(dataset), "search_days", 0.0) if stage == "search" else AUTHORS_RETRAINING_DAYS

@@ -1,8 +1,8 @@
 """The checklist page of a profile: NeurIPS' reproducibility checklist, and the one for architecture search.
 
 Design choices: the questions and answers are in `checklist.md.j2`. The facts in an answer come from the plan and from
-the manifests of finished runs. If a fact is unknown, the answer says so instead; no answer claims more than the runs
-show. Questions that only a person can answer are marked as unanswered.
+the manifests of finished runs. If a fact is unknown, the answer says so. Questions that only a person can answer are
+marked as unanswered.
 """
 
 import re
@@ -26,7 +26,7 @@ ABLATIONS = "table6"
 
 def checklist_text(content: Content, found: Mapping[str, Found]) -> str:
     """The text of checklist.md for a plan, from the plan's runs in the store."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only where a page is made
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -39,7 +39,7 @@ def checklist_text(content: Content, found: Mapping[str, Found]) -> str:
 
 
 def _facts(content: Content, found: Mapping[str, Found]) -> dict[str, Any]:
-    """What is known about a profile, by the names that the template uses; an unknown fact is empty."""
+    """The facts about a profile, by the names that the template uses; an unknown fact is empty."""
     runs = [one for one in found.values() if content.by_default(one.run)]
     done = [one for one in runs if one.counts]
     trained = [one for one in done if one.run.stage in TRAININGS]
@@ -76,7 +76,7 @@ def _excluded(data: Mapping[str, Any]) -> list[str]:
 
 
 def _option_sets(trainings: Sequence[Planned]) -> int:
-    """The largest number of different options by which networks are trained on one data set."""
+    """The largest number of different configurations with which networks are trained on one data set."""
     options = defaultdict(set)
     for run in trainings:
         options[run.stage, run.inputs[0]].add(canonical_json({**run.config, "seed": 0}))
@@ -123,7 +123,7 @@ def _rates(run: Planned) -> list[float]:
 
 
 def _compared(searches: Sequence[Planned]) -> dict[str, list[str]]:
-    """The methods that share data set and space, by space."""
+    """The methods of each space that is searched by several."""
     methods = defaultdict(set)
     for run in searches:
         methods[str(run.config["space"])].add(str(run.config["strategy"]))

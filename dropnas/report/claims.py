@@ -1,11 +1,10 @@
 """The paper's claims and further questions of reviewers, each with its test and outcome; texts are in `claims.yaml`.
 
-Each claim is decided up to three times by the same test: by our runs at their best epoch on test, which is what the
-paper printed; by our runs at the final epoch; and by the paper's own printed numbers, which do not always support its
-text.
+Each claim is decided up to three times by the same test: by our runs at their best epoch on test, as in the paper; by
+our runs at the final epoch; and by the paper's printed numbers, which do not always support its text.
 
-Design choices: a claim names its numbers, and a source supplies their values, so all three decisions use the same
-numbers. A claim with a missing number counts as "too few runs"; the remaining numbers do not decide it.
+Design choices: a claim names its cells, and a source supplies the numbers in them, so all three decisions use the same
+cells. A claim with a missing number has the outcome "too few runs".
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,7 +37,7 @@ from dropnas.report.verdicts import PAPER_SEEDS, independent, margin, p_text, pa
 
 BEST_RATE = "3e-05"  # the paper's best drop path rate (Section 5.1), as the sweep names it
 EXTREMES = {name: f"p_d = {both(p_d)}" for name, p_d in SPECIAL.items()}
-BEYOND = "beyond the paper"  # in the `where` of a claim that is not the paper's
+BEYOND = "beyond the paper"  # part of `where` for a claim that is not the paper's
 OF_DARTS = (0.2, None)  # the correlation that Section 5.5 quotes for DARTS, without its number of points
 NOT_TESTED = Decided(Outcome.UNDECIDED, "Not tested: our data or sizes are not the paper's.")
 
@@ -77,7 +76,8 @@ class Evidence:
 def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     """All claims, in the order of the paper; then whether DropNAS beats each of the baselines that were run.
 
-    `reproduction` says whether the runs may be compared with the paper.
+    Args:
+        reproduction: whether the runs may be compared with the paper.
     """
     ours, final = (_ours(evidence, epoch) for epoch in ("best_on_test", "final"))
     sources, known = (ours, final, _printed), evidence.correlations
@@ -112,7 +112,7 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
 
 @cache
 def words() -> dict[str, dict[str, str]]:
-    """The text of each claim, its place in the paper, and its criterion, by its id, in the order of the paper."""
+    """The entries of `claims.yaml`: the text of each claim, its place in the paper, and its test, by id."""
     found: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text("utf-8"))
     return found
 
@@ -131,7 +131,7 @@ def _result(
 
 
 def _ours(evidence: Evidence, epoch: str) -> Source:
-    """Our runs at the best epoch on test or at the final one; the sweep is known at the best epoch."""
+    """Our runs at the best epoch on test or at the final one; the sweep is always at the best epoch."""
 
     def source(table: str, row: str, column: str) -> Sample | None:
         if table == "figure2":
@@ -149,7 +149,7 @@ def _printed(table: str, row: str, column: str) -> Sample | None:
 
 
 def _sweep(others: Callable[[str], Iterable[str]]) -> Pairs:
-    """Figure 2: the paper's best rate against others of each data set."""
+    """Figure 2: the paper's best rate against other rates on each data set."""
     return [
         (f"{ROLES[role].printed} {EXTREMES.get(name, name)}", ("figure2", role, BEST_RATE), ("figure2", role, name))
         for role in SEARCHED
@@ -158,7 +158,7 @@ def _sweep(others: Callable[[str], Iterable[str]]) -> Pairs:
 
 
 def _other_rates(swept: Iterable[str]) -> list[str]:
-    """The other rates of a sweep, and a placeholder for each side of the paper's best rate without a rate."""
+    """The other rates of a sweep; a placeholder stands for the lower or higher rates if there are none."""
     others = [name for name in swept if name != BEST_RATE and name not in EXTREMES]
     lower = [name for name in others if float(name) < float(BEST_RATE)]
     missing = [text for text, there in (("any lower rate", lower), ("any higher rate", others != lower)) if not there]
@@ -189,7 +189,7 @@ def _table5() -> list[CellKey]:
 
 
 def _baselines(table: Table | None) -> dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]]:
-    """DropNAS against each of the other methods that were trained, by name and label of the method."""
+    """DropNAS against each other method that was trained, by the method's name and label."""
     pairs: dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]] = {}
     for row in table.layout.rows if table else ():
         role, _, method = row.key.partition("/")
@@ -274,7 +274,7 @@ def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Decided:
 
 
 def _correlation(known: Correlations, against: tuple[float | None, int | None] | None = None) -> Decided:
-    """Whether the correlation on edge (0,2) is higher than another one; None is that on edge (4,5)."""
+    """Whether the correlation on edge (0,2) is higher than `against`, by default that on edge (4,5)."""
     (first, n), (other, m) = known.get("0,2", (None, 0)), against or known.get("4,5", (None, 0))
     if first is None or other is None:
         return Decided(Outcome.TOO_FEW, "A correlation is missing or undefined.")

@@ -1,9 +1,9 @@
 """Compares two stores: which of their numbers differ, by how much, and with which p-value.
 
-Design choices: everything comes from the `verdicts.json` of each store, so one file is enough. Means of test errors are
-compared by the test of the verdicts: Welch's, with fewer degrees of freedom for small samples. All numbers of two
-stores form one family for Holm's correction, so two equal stores show a false "differs" in at most one of twenty cases.
-The best of eight is not compared, because it comes from the same runs as the mean.
+Design choices: everything comes from the `verdicts.json` of each store. Means of test errors are compared by Welch's
+test with reduced degrees of freedom, as in the verdicts. All numbers of two stores form one family for Holm's
+correction, so two equal stores show a false "differs" in at most 5 % of cases. The best of eight is not compared,
+because it comes from the same runs as the mean.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -122,14 +122,14 @@ def answer(frame: DataFrame) -> str:
 def protocol_lines(
     profiles: Sequence[str], first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
 ) -> list[str]:
-    """List the differences between two protocols, one per line: the profiles, and the settings of their files.
+    """List the differences between two protocols: a line on the profiles, and one on the settings.
 
-    A parameter file that is missing is None.
+    `first` and `second` are the contents of the parameter files; None if a file is missing.
     """
     lines = [f"The profiles differ: {profiles[0]} (A), {profiles[1]} (B)."] if profiles[0] != profiles[1] else []
     if first is None or second is None:
         lacking = " and ".join(side for side, one in (("A", first), ("B", second)) if one is None)
-        return [*lines, f"The protocols are not compared: no parameters.yaml beside the verdicts of {lacking}."]
+        return [*lines, f"The protocols are not compared: no parameters.yaml next to the verdicts of {lacking}."]
     ours, theirs = dict(_settings(first)), dict(_settings(second))
     other = [key for key in ours | theirs if ours.get(key) != theirs.get(key) and not key.endswith(".path")]
     named = [f"{key} {_set(ours.get(key))} (A), {_set(theirs.get(key))} (B)" for key in other[:SHOWN_SETTINGS]]

@@ -1,6 +1,6 @@
-"""The tables and figures, and their configurations: the runs that each uses. The plan writes them without torch.
+"""The tables and figures, and their configurations. The plan imports this module: no torch here.
 
-The configuration of a table or figure has everything that it needs, so adding another one does not change its runs.
+A configuration contains everything that its table or figure needs, so adding another one does not change its runs.
 """
 
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ class Target:
 
     Attributes:
         stage: the stage that makes it; `published` are published architectures, retrained.
-        needs: the paper's data sets that it requires. A table's errors are measured on the last of them, unless its
-            rows name the data set.
+        needs: the paper's data sets that it requires. A table's errors are measured on the last of them, unless the
+            rows name the data sets.
         experiments: `module:ATTRIBUTE` of a function of Experiments that yields the cells of a table or the series of a
             figure, with their runs. For a table of published baselines, the function returns the published
             architectures.
         drawing, caption: for a figure, `module:ATTRIBUTE` of its Drawing, and one sentence.
         layout: for a table that is not in `printed.yaml`, `module:ATTRIBUTE` of its Layout, or of a function of
             Experiments that returns it.
-        on_request: whether every plan has it, but builds it only if requested by name.
-        priority: if a plan must shrink, targets with a higher priority are kept longer.
+        on_request: whether it is built only if requested by name.
+        priority: if a plan must fit into a budget, targets with a higher priority are kept longer.
     """
 
     stage: Literal["table", "published", "figure"]
@@ -118,7 +118,7 @@ class Entry(_Strict):
     """A cell of a table that has runs of ours.
 
     Attributes:
-        row, column: keys of the cell, as in `printed.yaml`; a user's method has a row (or column) key of its own.
+        row, column: keys of the cell, as in `printed.yaml`; a user's method has its own row or column.
         label: the label of a row or column that the paper does not have; empty for the paper's own.
         searches, trainings: indices of its search runs and of its retrain or transfer runs among the table's inputs.
     """
@@ -140,7 +140,7 @@ class TableConfig(_Strict):
         reproduction: whether the numbers may be compared with the paper's; False for smoke, mini and other data sets.
         entries: the cells with runs of ours.
         criterion: the error by which the best of several seeds was chosen, as in the select stage.
-        layout: see Target; for a table that is not in `printed.yaml`.
+        layout: the layout of a table that is not in `printed.yaml`.
     """
 
     table: str

@@ -18,7 +18,7 @@ from typing import Any
 import pandas
 import yaml
 
-WIDTH = 100  # of Markdown, whose sentences are wrapped for a terminal
+WIDTH = 100  # columns to which sentences in Markdown are wrapped
 SPECIAL = re.compile(r"[|*`<]|\\(?=[!-/:-@\[-`{-~])")  # a backslash only if it would escape the next character
 
 
@@ -41,8 +41,8 @@ class Frame:
         labels: number of columns, from the left, that are labels.
         lines: the lines of the table.
         label: label by which a LaTeX document refers to it.
-        warning: states that it is not a reproduction; empty if it is one.
-        provenance: profile, data and hardware; empty if nothing was run.
+        warning: states that the table is not a reproduction; empty for a reproduction.
+        provenance: profile, data and hardware; empty for counts without runs.
         notes: notes on how to read it, one or two sentences each.
     """
 
@@ -66,7 +66,7 @@ class Frame:
 
 @cache
 def wording(tables: str) -> dict[str, str]:
-    """The caption of, and the notes on how to read, `tables`, `published` tables or counted `architectures`."""
+    """The caption and notes of a kind of table: `tables`, `published` or `architectures`."""
     found: dict[str, str] = yaml.safe_load(Path(__file__).with_name("notes.yaml").read_text(encoding="utf-8"))[tables]
     return found
 
@@ -91,16 +91,16 @@ def markdown(frame: Frame) -> str:
 
 
 def titled(title: str, table: pandas.DataFrame, *before: str) -> str:
-    """Render a table as Markdown, with a title and wrapped paragraphs before it, of which empty ones are left out."""
+    """Render a table as Markdown, after a title and wrapped paragraphs; empty paragraphs are left out."""
     texts = table.map(_escaped).rename(columns=_escaped)
     grid = texts.to_markdown(index=False, tablefmt="github", disable_numparse=True)
     return "\n\n".join(filter(None, (f"# {title}", *map(_wrapped, before), grid)))
 
 
 def tidy(entries: Sequence[Any], kind: type, several: Mapping[str, str]) -> pandas.DataFrame:
-    """A line for each entry of a dataclass, with its fields as columns.
+    """A line for each object of the dataclass `kind`, with its fields as columns.
 
-    The values of a field in `several` are joined by the separator that is given there.
+    `several` gives the separator by which the values of a sequence field are joined.
     """
     frame = pandas.DataFrame(map(asdict, entries), columns=[field.name for field in fields(kind)], dtype=object)
     for name, separator in several.items():

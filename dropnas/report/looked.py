@@ -1,7 +1,7 @@
 """The decisions of the looks of a sequential plan: the record, its text, and the verdicts that follow from it.
 
 These decisions are the verdicts of such a plan. An ordinary test would be wrong too often, because the number of seeds
-depends on earlier results. A number that no look has judged is undecided; the best seed is not tested.
+depends on earlier results. A number that no look has judged yet is undecided; the best seed is not tested.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 DESIGN = "Lan-DeMets alpha spending, O'Brien-Fleming-like, two-sided 5 % over all looks"
 NOTE = (
-    "Estimates after early stopping are too extreme on average: beside the plain difference stand the median-unbiased "
-    "one and the 95 % interval that holds over all looks."
+    "After early stopping, differences are too large on average. The median-unbiased difference and the 95 % interval "
+    "over all looks are corrected for this."
 )
-BEST = "Not tested: the number of seeds depends on what was seen, and the best of them on their number"
-ONCE = "Tested at the last look alone, as if the number of seeds were fixed."
-WAITS = "No look has judged it yet"
+BEST = "Not tested: the best seed depends on the number of seeds, which depends on earlier results"
+ONCE = "Tested only at the last look, as if the number of seeds were fixed."
+WAITS = "Not judged by any look yet"
 
 
 def read_looked(folder: Path) -> LooksFile | None:
@@ -36,7 +36,7 @@ def read_looked(folder: Path) -> LooksFile | None:
 
 
 def looked_of(profile: str, looks: tuple[int, ...], root: Path) -> LooksFile | None:
-    """The record of a plan with these looks, with nothing judged if there is no file; None for a plan without looks."""
+    """The record of a plan with these looks, empty if there is no file; None for a plan without looks."""
     return (read_looked(root / "results" / profile) or LooksFile(profile, looks, "")) if looks else None
 
 
@@ -59,8 +59,8 @@ def headline(looked: LooksFile) -> str:
 
 
 def frames(looked: LooksFile) -> "tuple[DataFrame, DataFrame]":
-    """A row for each claim, and one for each number."""
-    from pandas import DataFrame  # only where they are shown: the workflow imports this module
+    """The table of the claims, and that of the numbers."""
+    from pandas import DataFrame  # imported here because the workflow imports this module
 
     claims = [(one.claim, one.outcome, one.when, *_estimates(one.weakest)) for one in looked.claims]
     numbers = [
@@ -81,7 +81,7 @@ def _estimates(one: LookedNumber | LookedContrast) -> tuple[str, str, str]:
 
 def require_same(looked: LooksFile, looks: tuple[int, ...], parameters: str, where: object) -> None:
     """Check that the design was not changed after results were seen; raises a DropnasError."""
-    remedy = f"restore them, or begin anew: give the file another profile, or remove {where}"
+    remedy = f"restore them, or start again: give the file another profile, or remove {where}"
     if looked.looks != looks:
         was = ", ".join(map(str, looked.looks))
         raise DropnasError(f"seeds.looks were {was} when the first look ran", where=where, remedy=remedy)
@@ -138,7 +138,7 @@ def _claim(one: ClaimResult, looked: LookedClaim | None) -> ClaimResult:
 
 
 def _compared(one: Compared, looked: LookedContrast) -> Compared:
-    """The comparison with p-value and interval over all looks; a negative effect (a lower error) supports the claim."""
+    """The comparison over all looks; a negative difference of the looks is a positive effect, in the claim's favour."""
     interval = (-looked.interval[1], -looked.interval[0]) if looked.interval else None
     effect = one.effect if looked.difference is None else -looked.difference
     return replace(one, effect=effect, interval=interval, p=looked.p)

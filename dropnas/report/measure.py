@@ -1,7 +1,7 @@
 """Computes the numbers of one cell from the runs behind its entry.
 
 Design choices: both errors of each training are reported, final and best on test, because the paper printed the latter.
-Parameters are counted in both conventions, because the paper's are those of the release. The search cost is rounded
+Parameters are counted in both conventions, because the paper uses that of the release. The search cost is rounded
 before it is stored: the recorded seconds differ between executions, but the tables of identical runs must be identical.
 """
 
@@ -35,8 +35,8 @@ class CellRuns:
     """The runs behind a cell.
 
     Attributes:
-        searches, trainings: those of all seeds; at least one training.
-        chosen: the training whose architecture represents them.
+        searches, trainings: the runs of all seeds; at least one training.
+        chosen: the training whose parameters are shown.
         random: the trainings of random search, to which a relative improvement refers.
     """
 
@@ -52,10 +52,7 @@ class CellRuns:
 
 
 def measure(layout: Layout, blank: TableNumber, runs: CellRuns) -> list[TableNumber]:
-    """All numbers of a cell; empty if the runs do not have its quantity.
-
-    `blank` is the cell without numbers of ours; its quantity says what to measure.
-    """
+    """Our numbers in a cell: the quantity of the entry `blank`; empty if the runs do not have it."""
     if blank.quantity in ("top1_error", "top5_error"):
         return list(_errors(layout, blank, runs))
     if blank.quantity == "parameters":
@@ -65,7 +62,7 @@ def measure(layout: Layout, blank: TableNumber, runs: CellRuns) -> list[TableNum
 
 
 def as_released(layout: Layout) -> bool:
-    """Whether the release's count of parameters is shown too; it has no ImageNet code, and no baselines."""
+    """Whether the release's count of parameters is shown too; the release has no code for ImageNet or baselines."""
     return layout.number is not None and layout.trainings == "retrain"
 
 
@@ -81,10 +78,10 @@ def number(
 
 
 def selected(trainings: Sequence[Training], criterion: Criterion) -> Training:
-    """The training with the lowest top-1 error, the first of several equal ones, as the select stage chooses.
+    """The training with the lowest top-1 error by the criterion, the first of equal ones, as in the select stage.
 
-    A single training needs no error for this: a transfer has no error on held-out images. Raises a DropnasError if the
-    criterion needs such an error and one of several trainings has none.
+    Raises a DropnasError if one of several trainings lacks the error on held-out images that the criterion needs. A
+    single training, such as a transfer, does not need it.
     """
     return trainings[0] if len(trainings) == 1 else min(trainings, key=lambda one: _deciding(one, criterion))
 
@@ -108,7 +105,7 @@ def _errors(layout: Layout, blank: TableNumber, runs: CellRuns) -> Iterator[Tabl
 
 
 def _error_text(layout: Layout, summary: Summary) -> str:
-    """As the paper sets it, with n: "2.26 (2.58±0.14; n=8)" or "2.68±0.10 (n=8)", and "1.88 (n=1)" for one seed."""
+    """In the paper's form, with n: "2.26 (2.58±0.14; n=8)" or "2.68±0.10 (n=8)", and "1.88 (n=1)" for one seed."""
     digits = layout.decimals
     if summary.std is None:
         return f"{summary.mean:.{digits}f} (n=1)"
@@ -140,7 +137,10 @@ def _skips(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
 
 
 def _improvements(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
-    """(RS - method) / RS in percent, with an interval if both have two trainings or more; nothing for RS itself."""
+    """(random search - method) / random search in percent; nothing for random search itself.
+
+    There is an interval if both have two trainings or more.
+    """
     names = [*runs.names, *(one.run.name for one in runs.random)]
     for kind, line, take in KINDS if runs.random and runs.random != runs.trainings else ():
         ours, others = ([take(one.top1) for one in side] for side in (runs.trainings, runs.random))

@@ -1,8 +1,8 @@
 """The tables as printed in the paper: layout, captions and every number, from one data file.
 
-Design choices: a number is stored as its printed text and parsed from it, so that there is only one transcription and
-the printed digits survive (2.60 is not 2.6). The layout is stored with the numbers, so that the same code builds all
-six tables. A mistake in the file is an error when it is read.
+Design choices: a number is stored as its printed text and parsed from it, which keeps the printed digits (2.60 is not
+2.6). The layout is stored with the numbers, so that the same code builds all six tables. A mistake in the file is an
+error when it is read.
 """
 
 import re
@@ -72,10 +72,10 @@ class Layout:
         trainings: the stage whose runs produce its numbers.
         style: the form of our numbers: `best-and-mean` is "2.26 (2.58±0.14)", `mean` is "2.68±0.10".
         decimals: decimals of our errors, as in the paper.
-        open: where a method or space beyond the paper is added: in rows, columns, both, or nowhere.
+        open: where methods and spaces beyond the paper are added: in rows, columns, both, or nowhere.
         heads: the headers of the label columns.
         columns, rows: the columns and rows of the table.
-        notes: further hints on how to read it, a sentence or two each.
+        notes: further notes on how to read it, one or two sentences each.
     """
 
     name: str
@@ -120,7 +120,7 @@ def layouts() -> dict[str, Layout]:
 
 
 def layout(table: str) -> Layout:
-    """The paper's table of this name, or the one that quotes these published baselines."""
+    """The paper's table of this name; for a table of published baselines, the table that quotes them."""
     return layouts()[table.removesuffix(PUBLISHED)]
 
 

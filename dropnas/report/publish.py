@@ -1,7 +1,7 @@
 """Copies finished tables and figures to `results/<profile>/`, for readers and for git.
 
-Design choices: the run folders remain authoritative. An unchanged file is not touched, so neither git nor an editor
-notices anything. A table that is not given keeps its files and its metrics, because a start may build only one target.
+Design choices: the run folders remain authoritative. An unchanged file is not written again. A table that is not given
+keeps its files and metrics, because a start may build only one target.
 """
 
 import json
@@ -19,7 +19,7 @@ TEXTS, PICTURES = (".md", ".csv", ".tex"), (".svg", ".png", ".pdf")
 
 
 def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
-    """Copy tables to `destination/tables/tableN.*`, our numbers to `metrics.json`, and a few of them to `errors.json`.
+    """Copy tables to `destination/tables/tableN.*`, our numbers to `metrics.json`, the lowest to `errors.json`.
 
     Args:
         folders: intact run folders of tables, and of the counts of the architectures, which have no metrics.
@@ -64,7 +64,7 @@ def metrics(folders: Sequence[Path]) -> Metrics:
 
 
 def lowest_errors(found: Metrics) -> dict[str, dict[str, float]]:
-    """The lowest mean final error of each table; one number each, so that `dvc metrics show` fits on a screen."""
+    """The lowest mean final error of each table: one number each, so that `dvc metrics show` fits on a screen."""
     errors = {
         table: [numbers[ERROR] for cells in rows.values() for numbers in cells.values() if ERROR in numbers]
         for table, rows in found.items()

@@ -1,8 +1,8 @@
 """The published stage: the published baselines of Tables 1 to 3, trained under this protocol, with the quoted errors.
 
 Design choices: the order is the paper's. A row with several published cells appears once for each of them; a row
-without a trainable cell keeps its quoted numbers and states the reason. Each trained cell must equal the published one;
-otherwise the training of a cell that was corrected later could count as that of the published one.
+without a trainable cell keeps its quoted numbers and gives the reason. Each trained cell must equal the published one,
+so that a training is not used after its cell has been corrected.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,14 +27,14 @@ from dropnas.workspace import Workspace
 ARCHITECTURES = "architectures"
 SHOWN = ("top1_error", "top5_error", "parameters")  # quantities of the paper's columns that are kept
 MULTIPLY_ADDS = Column("multiply_adds", ("Multiply-adds", "(M)"), "multiply_adds")
-NOT_ASKED = "not run: no training of it was asked for"
+NOT_ASKED = "not run: its training was not requested"
 HEADS = (("Architecture", ""), ("Cell", ""))
 Counts = Mapping[tuple[str, str], Counted]  # by architecture and table
 Trained = Mapping[str, Sequence[Training]]  # by architecture
 
 
 def run(config: PublishedConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Write table.json, tableN_published.md, .csv and .tex; otherwise as `build_published`."""
+    """Write the table of `build_published` as table.json, Markdown, CSV and LaTeX."""
     build_published(config, inputs).write(out)
     workspace.progress(f"{config.table}: {len(config.entries)} architectures from {len(inputs) - 1} trainings")
     return {}
@@ -44,12 +44,11 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
     """Build a table of published baselines.
 
     Args:
-        config: configuration of the table, with the trainings of each published architecture.
-        inputs: published runs: first the one that counts the architectures, then retrainings or transfers.
+        inputs: the run that counts the architectures, then retrainings or transfers.
 
     Raises:
-        DropnasError: an entry names an architecture that the table does not quote, or an input is damaged, of the wrong
-            stage, or trained another cell.
+        DropnasError: an entry names an architecture that the table does not quote, or an input is damaged, has the
+            wrong stage, or trained another cell.
     """
     paper, counts = layout(config.table), read_counts(inputs[0])
     shown = _layout(config, paper)
@@ -81,14 +80,14 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
 
 
 def read_counts(folder: Path) -> Counts:
-    """The counts of an `architectures` run. Raises a DropnasError if the run is another one or damaged."""
+    """The counts of an `architectures` run. Raises a DropnasError if the run has another stage or is damaged."""
     if ReceiptFile.read(folder).stage != ARCHITECTURES:
         raise DropnasError(f"is not the receipt of an {ARCHITECTURES} run", where=ReceiptFile.file(folder))
     return {(one.architecture, one.table): one for one in CountsFile.read(folder).counts}
 
 
 def _notes(paper: Layout) -> tuple[str, ...]:
-    """How to read a table of published baselines."""
+    """The notes on how to read a table of published baselines."""
     excitation = ("excitation",) if paper.trainings == "transfer" else ()
     shown = ("protocol", "epochs", "deviation", "counting", *excitation)
     marks = wording("published")["marks"].format(number=paper.number, caption=paper.caption)
@@ -121,7 +120,7 @@ def _training(folder: Path, paper: Layout, entry: PublishedEntry) -> Training:
 
 
 def _count(blank: TableNumber, counted: Counted, run: str) -> TableNumber:
-    """Parameters or multiply-adds in millions, of the paper's network, even if the profile trains a smaller one."""
+    """Parameters or multiply-adds of the paper's network, in millions."""
     work = blank.quantity == "multiply_adds"
     value = (counted.multiply_adds if work else counted.parameters) / MILLION
     text = f"{value:.1f}" if work else f"{value:.3f}"
@@ -129,7 +128,7 @@ def _count(blank: TableNumber, counted: Counted, run: str) -> TableNumber:
 
 
 def _remarks(id_: str, trained: Trained, counted: Counted) -> Iterator[str]:
-    """Remarks: why it was not run, how its parameters differ, and the source of its cell if not its authors' code."""
+    """Why it was not run, how its parameters differ, and the source of its cell if that is not its authors' code."""
     if id_ not in trained:
         yield NOT_ASKED
     if counted.remark:

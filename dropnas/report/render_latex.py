@@ -2,7 +2,7 @@
 
 Design choices: a table wider than the text is scaled down, because columns of numbers cannot be wrapped. Numbers are
 aligned to the right. The header is the paper's, with shared headers above their columns. Unicode becomes LaTeX
-commands, so that the file is plain ASCII for any encoding (except a user's own labels).
+commands, so that the file is ASCII except for a user's own labels.
 """
 
 import re
@@ -54,7 +54,7 @@ def latex(frame: Frame) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text as LaTeX: special characters, symbols, superscripts, the two operation groups."""
+    """Translate special characters, symbols, superscripts and the names of the operation groups to LaTeX."""
     text = OPENING.sub("`", " ".join(text.split()).translate(COMMANDS))
     return RAISED.sub(_raised, GROUP.sub(r"$\\mathcal{O}_{\1}$", text))
 

@@ -1,10 +1,9 @@
-"""A table with our numbers: its layout, and one tidy entry for each number. All its forms are made from these.
+"""A table with our numbers: its layout, and one tidy entry for each number. All output formats are made from these.
 
 Design choices: the paper's layout is kept. Each row with runs of ours is split into lines: the paper's numbers, ours of
-the final epoch, and ours of the best epoch on the test split. Both errors are thus directly below the printed number,
-in the paper's own columns. Each of our numbers has the names of its runs. Every caveat is stated in the table's own
-file, because tables are copied without their surroundings. No file has anything that differs between two executions of
-the same runs (time, host), so identical runs give byte-identical tables.
+the final epoch, and ours of the best epoch on the test split. Both errors are thus directly below the printed number.
+Each of our numbers has the names of its runs. Every caveat is stated in the table's own file, because tables are copied
+without their context. Files contain neither times nor hosts, so identical runs give byte-identical tables.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -26,8 +25,8 @@ CellKey = tuple[str, str]  # keys of row and column
 Measure = Callable[[TableNumber], Sequence[TableNumber]]  # from an entry without our numbers to the numbers of its cell
 NOT_RUN = "not run"
 NO_REPRODUCTION = (
-    "No reproduction of the paper: profile '{profile}' runs on other data or in other sizes. Rows and columns keep the "
-    "paper's names only to show where the numbers stand."
+    "Not a reproduction of the paper: profile '{profile}' uses other data or other sizes. Rows and columns keep the "
+    "paper's names only to show where each number belongs."
 )
 SOURCE, REMARKS = ("Source", ""), ("Remarks", "")
 
@@ -47,14 +46,9 @@ TRAINED = (Line.FINAL, Line.BEST)
 
 @dataclass(frozen=True)
 class Table:
-    """A complete table.
+    """A complete table."""
 
-    Attributes:
-        layout: the layout of the paper's table or of a further one, with our rows and columns.
-        content: the content of table.json.
-    """
-
-    layout: Layout
+    layout: Layout  # with our rows and columns
     content: TableFile
 
     @cached_property
@@ -68,7 +62,7 @@ class Table:
 
     @cached_property
     def ran(self) -> Set[CellKey]:
-        """The cells with runs of ours; the runs of a method are behind its whole row, even without its quantities."""
+        """The cells with runs of ours; if a row is a method, all cells of its row."""
         cells = {(one.row, one.column) for one in self.content.numbers if one.source in TRAINED}
         rows = {row for row, _ in cells} if self.layout.row_is_method else set()
         return cells | {(row, column.key) for row in rows for column in self.layout.columns}
@@ -109,7 +103,7 @@ class Table:
 
 
 def warning(profile: str, reproduction: bool) -> str:
-    """What a table says of a profile that reproduces nothing; empty for a reproduction."""
+    """The warning in a table whose profile is not a reproduction; empty for a reproduction."""
     return "" if reproduction else NO_REPRODUCTION.format(profile=profile)
 
 
@@ -143,7 +137,7 @@ def tabulate(
 
 
 def _row(layout: Layout, row: PrintedRow, measure: Measure, remarks: Sequence[str]) -> Iterator[TableNumber]:
-    """Our numbers in a row, and the paper's where we have none."""
+    """Our numbers in a row, or the paper's number where we have none."""
     blanks = [
         _blank(row, column, printed, tuple(remarks)) for column, printed in zip(layout.columns, row.cells, strict=True)
     ]
@@ -173,7 +167,7 @@ def _blank(row: PrintedRow, column: Column, printed: Printed | None, remarks: tu
 
 
 def data(table: TableFile) -> pandas.DataFrame:
-    """All numbers of a table, one line each; properties of the entire table are repeated in every line."""
+    """All numbers of a table, one line each; every line repeats the table's profile, data and hardware."""
     frame = tidy(table.numbers, TableNumber, {"ours_values": " ", "runs": " ", "remarks": "; "})
     frame.insert(0, "table", table.table)
     common = {"profile": table.profile, "reproduction": str(table.reproduction).lower()}

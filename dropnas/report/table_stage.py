@@ -1,9 +1,9 @@
 """The table stage: one of the paper's tables, or the baselines, with our measurements in its cells.
 
 Design choices: no torch is imported, and a table takes a fraction of a second, because tables are rebuilt often. Rows
-and columns always follow the order of the paper. A method that the paper does not have gets a row
-(Tables 1-3) or a column (Tables 4 and 6) after the paper's own; a further search space gets a row (Table 4). An entry
-that fits nowhere is rejected, so that no run is lost silently.
+and columns follow the order of the paper. A method that the paper does not have gets a row (Tables 1-3) or a column
+(Tables 4 and 6) after the paper's own; a further search space gets a row (Table 4). An entry that fits nowhere is an
+error, so that no run is lost silently.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ METHOD_COLUMN = "error"  # column of an entry in Tables 1-3, whose runs fill the
 
 
 def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Write table.json, tableN.md, tableN.csv and tableN.tex (Tables 1-6; `baselines.*` of the baselines).
+    """Write table.json and, under the table's name, Markdown, CSV and LaTeX.
 
     Raises:
         DropnasError: as for `build`, or an input has no valid receipt.
@@ -38,7 +38,7 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
 
 
 def build(config: TableConfig, runs: Sequence[Run]) -> Table:
-    """Build a table from its configuration and its inputs, in their order.
+    """Build a table from its configuration and its inputs.
 
     Raises:
         DropnasError: an entry names a cell that the table cannot have, or a run that is damaged or of the wrong stage.
@@ -68,7 +68,7 @@ def _cell_runs(config: TableConfig, paper: Layout, entry: Entry, runs: Sequence[
 
 
 def _notes(paper: Layout) -> tuple[str, ...]:
-    """Explain how to read one of the paper's tables, or the baselines, with our numbers in it."""
+    """The notes on how to read a table."""
     style = ("best-and-mean",) if paper.style == "best-and-mean" else ()
     method = ("as-released" if as_released(paper) else "parameters", "search-cost") if paper.row_is_method else ()
     shown = ("sources", "epochs", "deviation", *style, *method)
@@ -76,7 +76,7 @@ def _notes(paper: Layout) -> tuple[str, ...]:
 
 
 def known_keys(paper: Layout, axis: Axis) -> set[str]:
-    """The keys by which an entry may name the paper's rows or columns; in Tables 1-3 a method fills its whole row."""
+    """The keys of the paper's rows or columns in entries; if a row is a method, its only column is METHOD_COLUMN."""
     if axis == "rows":
         return {row.key for row in paper.rows}
     return {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
@@ -113,7 +113,7 @@ def _extended(config: TableConfig, paper: Layout) -> Layout:
 
 
 def _rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
-    """The paper's rows and new ones: after the last row of their data set if rows are grouped, otherwise at the end."""
+    """The paper's rows, and new rows after the last row of their data set or, if rows are not grouped, at the end."""
     run = {entry.row for entry in config.entries}  # the baselines show only these; the paper's tables show all rows
     rows = [row for row in paper.rows if paper.number is not None or row.key in run]
     for position, (key, label) in enumerate(_new_labels(config, paper, "rows").items()):
@@ -128,5 +128,5 @@ def _rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
 
 
 def _group(key: str) -> str:
-    """The data set of a row of Table 4 or the baselines, whose keys are `data set/space` and `data set/method`."""
+    """The data set of a row, whose key is `data set/space` in Table 4 and `data set/method` in the baselines."""
     return key.partition("/")[0]

@@ -1,8 +1,7 @@
 """Short forms of finished tables for a terminal: our numbers and the paper's, in 100 columns.
 
-Design choices: the output is plain text without colours, so that logs show the same. Only our rows are included; the
-summary gives the path of the files with the quoted ones. A row's label has its own line, so that three numbers fit next
-to each other.
+Design choices: the output is plain text without colours, as in logs. Only our rows are included; the full table, whose
+path is given, has the quoted ones. A row's label has its own line, so that three numbers fit next to each other.
 """
 
 import textwrap

@@ -1,8 +1,8 @@
 """The verdicts and claims as files next to the tables: Markdown for readers, CSV and JSON for programs.
 
 Design choices: page and files use the same objects, so that they always agree. Each line of the CSV has profile and
-reproduction, because single lines are copied from it. Claims, which are not about single numbers, are in the JSON and
-the Markdown.
+reproduction, because single lines are copied from it. Claims are in the Markdown and the JSON only, because they are
+not about single numbers.
 """
 
 from pandas import DataFrame
@@ -13,15 +13,15 @@ from dropnas.report.table import warning
 
 CLAIM_HEADS = ("Claim", "Where", "Our runs", "At the final epoch", "The paper's own numbers")
 NUMBER_HEADS = ("Table", "Row", "Column", "Verdict", "Ours", "Paper", "Difference", "95 % interval")
-CLAIMS_CAPTION = "What becomes of each claim of the paper, by one and the same test in all three columns."
+CLAIMS_CAPTION = "The outcome of each of the paper's claims. All three columns use the same test."
 NUMBERS_CAPTION = (
-    "Each number that the paper prints and that runs of this profile stand beside, like against like: the lowest test "
-    "error of any epoch. Tests are corrected over a table after Holm."
+    "Each printed number for which this profile has runs. Errors on both sides are the lowest test error of any epoch. "
+    "Tests are corrected over a table by Holm's method."
 )
 
 
 def verdict_texts(verdicts: VerdictsFile) -> dict[str, str]:
-    """The content of the files, by their suffix."""
+    """The content of each file, by suffix."""
     profile, caution = verdicts.profile, warning(verdicts.profile, verdicts.reproduction)
     claims = DataFrame(map(_claim, verdicts.claims), columns=CLAIM_HEADS, dtype=object)
     numbers = DataFrame(map(_number, verdicts.numbers), columns=NUMBER_HEADS, dtype=object)

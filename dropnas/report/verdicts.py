@@ -1,11 +1,11 @@
-"""A verdict on each printed number: what our runs say about it, and by which test.
+"""A verdict on each printed number, from our runs and a test.
 
-Only comparable numbers are compared. The paper printed the best test error of any epoch, with the population deviation
-over eight seeds. Our best on test is therefore compared with it, and its deviation is converted to n - 1; our final
-epoch is only in the tables. A cell "2.26 (2.58±0.14)" has two numbers: the mean is compared with our mean, and the
-single best with the lowest of eight.
+Only comparable numbers are compared. The paper printed the lowest test error of any epoch, with the population
+deviation over eight seeds. It is therefore compared with our best on test, after its deviation is converted to n - 1;
+our final epoch is only in the tables. A cell "2.26 (2.58±0.14)" has two numbers: the mean is compared with our mean,
+and the best with the expected lowest of eight of our runs.
 
-Design choices: a number that cannot be compared gets a verdict too, with the reason, so that nothing is silently left
+Design choices: a number that cannot be compared gets a verdict too, with the reason, so that no number is silently left
 out. If an architecture has several retrainings, only the first is compared, because the paper trained each architecture
 once. All numbers of a table are one family for Holm's correction. Each table is judged separately, although some
 numbers are in several tables.
@@ -40,11 +40,11 @@ RETRAINING = re.compile(r"-train\d+-[0-9a-f]{10}$")  # suffix that a retraining'
 
 @dataclass(frozen=True)
 class _Number:
-    """The verdict on a printed number, whose test may be to come; the printed cell; and our lowest value."""
+    """A printed number with its verdict, before or after the test."""
 
     cell: CellVerdict
-    printed: Printed
-    lowest: float
+    printed: Printed  # the printed cell
+    lowest: float  # our lowest value
 
     @property
     def value(self) -> float:
@@ -53,7 +53,7 @@ class _Number:
 
     @property
     def sample(self) -> Sample:
-        """Our runs: at least two, as every test needs."""
+        """Our runs, at least two."""
         assert self.cell.std is not None
         return Sample(self.cell.n, self.cell.mean, self.cell.std)
 
@@ -86,9 +86,9 @@ def verdicts(table: Table) -> list[CellVerdict]:
 
 
 def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
-    """The values of our number and the names of their runs; of an error, the first training of each architecture.
+    """The values of our number and the names of their runs.
 
-    Retrainings of an architecture add no independent search.
+    For an error, only the first training of each architecture is used, because others add no independent search.
     """
     values, runs = measured.ours_values, measured.runs
     if "_error_" in measured.quantity:
@@ -100,12 +100,12 @@ def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
 
 
 def _numbers(table: Table) -> Iterator[_Number]:
-    """The verdicts without a test; "undecided" is to be tested."""
+    """The numbers with the verdicts that need no test; "undecided" means that the test is still to be made."""
     quantities = {column.key: column.quantity for column in table.layout.columns}
     for (row, column), ours in table.cells.items():
         named = OUR_QUANTITY.get(quantities[column], ())
         measured = next((ours[name] for name in named if name in ours), None)
-        quoted = table.layout.row_is_method and row not in OWN_ROWS  # by the paper, from another paper
+        quoted = table.layout.row_is_method and row not in OWN_ROWS  # the paper quotes another paper
         if measured is None or measured.paper_mean is None or (quoted and "_error_" not in measured.quantity):
             continue  # counts of published architectures have remarks of their own
         printed = Printed(measured.paper, measured.paper_mean, measured.paper_std, measured.paper_best)
@@ -147,18 +147,18 @@ def _number(table: Table, measured: TableNumber, printed: Printed, kind: Kind, q
 
 
 def _before_tests(table: Table, measured: TableNumber, quoted: bool, n: int) -> tuple[Verdict, str]:
-    """The reason why nothing can be tested; undecided if a test is possible."""
+    """The verdict and reason if no test is possible, otherwise "undecided"."""
     why = ""
     if not table.content.reproduction:
-        why = f"profile '{table.content.profile}' runs on other data or in other sizes than the paper"
+        why = f"profile '{table.content.profile}' uses other data or other sizes than the paper"
     elif quoted:
         why = "the printed number comes from another paper and its protocol"
     elif measured.quantity in OUR_QUANTITY["parameters"]:
-        why = "size depends on which seed won"
+        why = "the size depends on which seed was the best"
     elif measured.quantity in OUR_QUANTITY["search_days"]:
         why = "other hardware"
     elif n < 2:
-        return Verdict.TOO_FEW, "Only one run, so no error bar"
+        return Verdict.TOO_FEW, "Only one run, so there is no deviation"
     return (Verdict.NOT_COMPARABLE, f"Not tested: {why}") if why else (Verdict.UNDECIDED, "")
 
 
@@ -209,7 +209,7 @@ def labels(layout: Layout, row: str, column: str) -> tuple[str, str]:
 
 
 def _reason(number: _Number, judged: Judged) -> str:
-    """State the verdict in one sentence with its tests; all p-values are corrected."""
+    """The verdict in one sentence, with corrected p-values."""
     comparison = judged.comparison
     if comparison.interval is None:
         return _no_interval(number)
@@ -226,7 +226,7 @@ def _reason(number: _Number, judged: Judged) -> str:
         text = f"Differs by {shift} points ({differs}), but is equal {within} ({agrees})"
     else:
         text = f"Equal {within} ({agrees})"
-    return text if number.cell.kind == "mean" else f"{text}, if the paper's runs scatter as ours do"
+    return text if number.cell.kind == "mean" else f"{text}, if the paper's runs vary as ours do"
 
 
 def _no_interval(number: _Number) -> str:

@@ -1,8 +1,8 @@
 """Moves runs that were fetched from the remote into the store.
 
-Design choices: nothing that arrives is trusted. Each byte is checked against the run's manifest, and the manifest
-against the run's name. Only then does the folder get that name, by one rename, so a killed pull leaves no half-written
-run. A run that is being computed here is not touched.
+Design choices: nothing that arrives is trusted. Each file is checked against the run's manifest, and the manifest
+against the run's name. The folder then gets that name by one rename, so a killed pull leaves no half-written run. A run
+that is being computed here is not touched.
 """
 
 import os
@@ -32,23 +32,23 @@ def staging(store: Store) -> Iterator[Path]:
 
 
 def admit(store: Store, staged: Path, runs: Sequence[SharedRun], *, heavy: bool) -> Problems:
-    """Publish runs that have arrived, with or without their heavy parts; return the problems of the others."""
+    """Publish runs that have arrived, with or without their heavy parts; return the problems of runs left out."""
     arrived = {run.folder: run for run in runs}
     _, damaged = attempt(arrived, lambda name: _prepare(store, staged / name, arrived[name], heavy=heavy))
-    os.sync()  # once for all: a power cut must not leave an empty file under a final name
+    os.sync()  # for all files: a power cut must not leave an empty file under a final name
     complete = [name for name in arrived if name not in damaged]
     return damaged | attempt(complete, lambda name: _publish(store, staged / name, arrived[name]))[1]
 
 
 def complete(store: Store, staged: Path, runs: Sequence[SharedRun]) -> Problems:
-    """Add heavy parts that have arrived to their runs; return the problems of the others."""
+    """Add heavy parts that have arrived to their runs; return the problems of runs left out."""
     arrived = {run.folder: run for run in runs}
     os.sync()
     return attempt(arrived, lambda name: _add(store, staged / name, arrived[name]))[1]
 
 
 def _prepare(store: Store, staged: Path, run: SharedRun, *, heavy: bool) -> None:
-    """Check the files against the manifest, and write the receipt and the mark."""
+    """Check the files against the manifest; write the receipt, and the mark of a run without its heavy part."""
     if not heavy and run.part(heavy=True):
         write_text(staged / MARK, MARK_TEXT, flush=False)
     for line in store.damage(staged):
@@ -68,7 +68,7 @@ def _publish(store: Store, staged: Path, run: SharedRun) -> None:
 
 
 def _add(store: Store, staged: Path, run: SharedRun) -> None:
-    """Move heavy files into a run's folder; the mark is removed last."""
+    """Move heavy files into a run's folder, then remove the mark."""
     folder, names = store.root / run.folder, run.part(heavy=True)
     store.require_intact(folder)
     for name in names:

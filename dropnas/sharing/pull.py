@@ -1,7 +1,8 @@
 """Pulls runs from the DVC remote: their light parts, which plan, tables and page need, and on request the heavy parts.
 
-A run that is already here does not change. A run is left out if the store has another computation of one of its inputs,
-or a run that was made from another computation of it. A table must depend on exactly the bytes that its inputs had.
+A run that is already here does not change. A run and its inputs must fit together, because a table must be made from
+exactly the bytes that its inputs had. A run is therefore left out if the store has another computation of one of its
+inputs, or if a run here was made from another computation of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -24,23 +25,22 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pulled:
-    """How many runs were new here, were here without their heavy part, were complete, and are nowhere; and problems.
+    """The numbers of runs by what was done with them."""
 
-    There is one problem for each run that was left out, a line with the reason.
-    """
-
-    new: int
-    completed: int
-    present: int
-    absent: int
-    problems: tuple[str, ...]
+    new: int  # fetched
+    completed: int  # here before, and completed by their heavy parts
+    present: int  # here before, with nothing to fetch
+    absent: int  # neither here nor on the remote
+    problems: tuple[str, ...]  # a line for each run that was left out, with the reason
 
 
 def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progress, *, heavy: bool = False) -> Pulled:
-    """Fetch runs that the remote has and this store lacks: those in folders `names`, or all if it is None.
+    """Fetch runs that the remote has and this store lacks.
 
-    An empty `remote_name` means the default one. With `heavy`, weights and images come too, also for runs that are here
-    without them.
+    Args:
+        names: folders of the runs; None means all.
+        remote_name: empty for the default remote.
+        heavy: whether to fetch weights and images too, including those of runs that are already here without them.
 
     Raises:
         DropnasError: the remote cannot be used, or has no runs.
@@ -51,7 +51,7 @@ def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progres
         raise DropnasError("the remote has no runs", where=remote.url, remedy="check its URL, or push runs to it")
     meant = [name for name in index if names is None or name in names]
     versions = {name: index[name][0] for name in meant if len(index[name]) == 1}
-    problems = {name: "two computations of it were pushed" for name in meant if name not in versions}
+    problems = {name: "two computations of this run were pushed" for name in meant if name not in versions}
     published_here = {name for name in {*meant, *(names or ())} if store.is_published(root / name)}
     problems |= read_runs(root, dict.fromkeys(sorted(published_here)))[1]
     here = published_here & {*meant}
@@ -69,7 +69,7 @@ def require_heavy(folder: Path, root: Path) -> None:
     """Fetch the heavy part of a run that a stage will read, if it is missing.
 
     Raises:
-        DropnasError: it cannot be fetched; the error gives the command to try.
+        DropnasError: it cannot be fetched; the error gives the command that fetches it.
     """
     if not is_light(folder):
         return
@@ -87,7 +87,7 @@ def require_heavy(folder: Path, root: Path) -> None:
 def _add(
     remote: Remote, store: Store, versions: Mapping[str, str], progress: Progress, *, heavy: bool
 ) -> tuple[int, Problems]:
-    """Fetch runs that are not here: first all manifests, which show what belongs together, then the other files."""
+    """Fetch runs that are not here: first all manifests, which show the conflicts, then the other files."""
     with staging(store) as staged:
         remote.fetch({f"{folder}.{version}": [MANIFEST] for folder, version in versions.items()}, staged)
         runs, problems = read_runs(staged, versions)
@@ -117,7 +117,7 @@ def _batches(runs: Sequence[SharedRun], progress: Progress, what: str) -> Iterat
 
 
 def _conflicts(runs: Sequence[SharedRun], root: Path) -> Problems:
-    """Runs of the remote whose inputs or descendants here come from another computation."""
+    """Fetched runs that do not fit the runs here, because the runs or their inputs were computed twice."""
     here = published(root)
     coming = {run.name: run.version for run in runs}
     versions = {**coming, **{folder.name: sha256(folder / MANIFEST) for folder in here}}
@@ -134,6 +134,6 @@ def _conflicts(runs: Sequence[SharedRun], root: Path) -> Problems:
 
 
 def _inputs(folder: Path) -> dict[str, str]:
-    """The version of each run that a run of the store read."""
+    """The versions of the inputs of a run in the store."""
     read: dict[str, str] = ManifestFile.read(folder).run.get("input_manifests", {})
     return read

@@ -1,8 +1,8 @@
 """Pushes finished runs to the DVC remote, also while the workflow is running.
 
-Design choices: only complete and verified runs are sent. A run is reported and left out if its files, identity or
-inputs do not match its manifest, or if its heavy part is not here. Nothing on the remote is ever replaced. Two machines
-may have computed one run with different rounding, and runs that were made from the first computation must keep it.
+Design choices: only complete and verified runs are sent. A run is left out and reported if its files, identity or
+inputs do not match its manifest, or if its heavy part is not here. Nothing on the remote is ever replaced: two machines
+may have computed one run with different rounding, and the runs made from the first computation need exactly that one.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -18,26 +18,25 @@ from dropnas.runs.verify import published
 from dropnas.sharing.remote import open_remote
 from dropnas.sharing.shared_run import SharedRun, attempt, read_run
 
-BATCH = 32  # number of runs that are sent together; after a kill, at most these are sent again
+BATCH = 32  # number of runs that are sent together; a killed push repeats at most this number
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """How many runs were sent, were on the remote before, and were left out without their heavy part; and problems.
-
-    There is one problem for each other run that was left out, a line with the reason.
-    """
+    """The numbers of runs by what was done with them."""
 
     sent: int
-    present: int
-    light: int
-    problems: tuple[str, ...]
+    present: int  # on the remote before
+    light: int  # left out because their heavy part is not here
+    problems: tuple[str, ...]  # a line for each conflict and each other run that was left out, with the reason
 
 
 def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callable[[str], None]) -> Pushed:
-    """Send the finished runs that the remote lacks: those in folders `names`, or all if it is None.
+    """Send the finished runs that the remote lacks.
 
-    An empty `remote_name` means the default one.
+    Args:
+        names: folders of the runs; None means all.
+        remote_name: empty for the default remote.
 
     Raises:
         DropnasError: the remote cannot be used, or the store has no finished run.
@@ -67,16 +66,16 @@ def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callabl
 
 def _conflict(name: str, version: str, pushed: Sequence[str]) -> Iterator[str]:
     if len(pushed) > 1:
-        yield f"{name}: two computations of it were pushed; remove one of them from the remote"
+        yield f"{name}: two computations of this run were pushed; remove one of them from the remote"
     elif version != pushed[0]:
-        yield f"{name}: the remote has another computation of it, which is kept"
+        yield f"{name}: not sent, because the remote has another computation of this run"
 
 
 def _checked(root: Path, name: str, versions: Mapping[str, str]) -> SharedRun:
-    """A run that may be pushed, given the versions of all runs here and on the remote by the names of their folders.
+    """Read and verify a run before it is pushed; `versions` has all runs here and on the remote, by folder name.
 
     Raises:
-        DropnasError: it is damaged, or its inputs are not those that it was made from.
+        DropnasError: the run is damaged, or an input was replaced by another computation.
     """
     Store(root).require_intact(root / name)
     run = read_run(root, name)

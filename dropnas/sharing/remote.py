@@ -4,12 +4,12 @@
     URL/runs/index/runs/search/NAME.VERSION      an empty file, written after them
 
 Design choices:
-- DVC opens the remote: URL, options and credentials come from its configuration, by the functions that its own commands
-  use. Everything else uses fsspec, which works for any file system.
+- DVC opens the remote: URL, options and credentials come from DVC's configuration, read by the functions that its own
+  commands use. Everything else uses fsspec, which works for any file system.
 - VERSION is the sha256 of the manifest. If two computations of one run are pushed at the same moment, both are stored.
-- A marker is empty, so it cannot be half-written. Its name has all that a push needs, so one listing for each stage
-  shows what the remote has.
-- Nothing is stored where DVC keeps its own objects, so `dvc gc` removes none of it.
+- A marker is empty, so it cannot be half-written. Its name contains all that a push needs, so listing one folder for
+  each stage shows what the remote has.
+- Nothing is stored where DVC keeps its own objects, so `dvc gc` does not remove the runs.
 """
 
 import re
@@ -34,14 +34,14 @@ REMOTE_HINT = "name a remote with `dvc remote add --default NAME URL` (a folder,
 
 @dataclass(frozen=True)
 class Remote:
-    """An opened DVC remote: its URL, its file system (with the methods of fsspec), and its path on that."""
+    """An opened DVC remote."""
 
     url: str
-    files: Any
-    path: str
+    files: Any  # its file system, with the methods of fsspec
+    path: str  # its path in that file system
 
     def index(self) -> dict[str, list[str]]:
-        """The versions of each complete run by its folder; more than one is a conflict.
+        """The versions of each complete run, by folder; two versions of one run are a conflict.
 
         Raises:
             DropnasError: the remote cannot be reached.
@@ -56,7 +56,10 @@ class Remote:
         return runs
 
     def fetch(self, parts: Mapping[str, Sequence[str]], destination: Path) -> None:
-        """Copy files of runs (names by key) to their folders below `destination`; those that the remote lacks are not.
+        """Copy files of runs to their folders below `destination`; files that the remote lacks are skipped.
+
+        Args:
+            parts: the names of the files, by the key of their run.
 
         Raises:
             DropnasError: the remote cannot be read.
@@ -75,17 +78,17 @@ class Remote:
                         self.files.get_file(source, target)
 
     def create(self) -> None:
-        """Create the remote's folder if it is missing, but no folder above it, because a disk may not be mounted.
+        """Create the remote's folder if it is missing, but no folder above it: its disk may not be mounted.
 
         Raises:
             DropnasError: the folder above is missing, or the remote cannot be reached.
         """
-        with _one_line("cannot be made", self.url):
+        with _one_line("cannot be created", self.url):
             if not self.files.isdir(self.path):
                 self.files.mkdir(self.path, create_parents=False)
 
     def send(self, root: Path, runs: Sequence[SharedRun]) -> None:
-        """Copy runs of a store, then mark them as complete. Remains of a killed push are overwritten.
+        """Copy runs to the remote, then mark them as complete. Files left by a killed push are overwritten.
 
         Raises:
             DropnasError: the remote cannot be written.
@@ -97,7 +100,7 @@ class Remote:
             self.files.put([empty.name] * len(runs), [f"{self.path}/{INDEX}/{one.key}" for one in runs])
 
     def _names(self, folder: str) -> list[str]:
-        """The content of a folder of the remote; nothing if the folder is missing."""
+        """The names in a folder of the remote; empty if the folder is missing."""
         try:
             found = self.files.ls(f"{self.path}/{folder}", detail=False)
         except FileNotFoundError:
@@ -106,7 +109,9 @@ class Remote:
 
 
 def open_remote(root: Path, name: str = "") -> Remote:
-    """Open a remote, by default the default one, of the DVC repository of the store or of the working directory.
+    """Open a remote of the DVC repository that contains the store or, failing that, the working directory.
+
+    An empty name means the default remote.
 
     Raises:
         DropnasError: DVC or its plugin for this kind of remote is not installed, or no such remote is configured.
@@ -116,7 +121,7 @@ def open_remote(root: Path, name: str = "") -> Remote:
         from dvc.fs import LocalFileSystem, get_cloud_fs
     except ImportError as error:
         raise DropnasError("DVC is not installed", remedy=DVC_HINT) from error
-    # fsspec warns besides raising the error of a failed copy.
+    # If a copy fails, fsspec raises an error and also warns.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited")
     repository = _repository(root)
     with _one_line("the DVC remote cannot be used", repository, REMOTE_HINT):
@@ -132,12 +137,12 @@ def open_remote(root: Path, name: str = "") -> Remote:
 
 
 def _repository(root: Path) -> Path:
-    """The nearest DVC repository above the store or, without one, above the working directory."""
+    """The nearest DVC repository at or above the store or, failing that, the working directory."""
     for start in (root.resolve(), Path.cwd()):
         for folder in (start, *start.parents):
             if (folder / ".dvc").is_dir():
                 return folder
-    remedy = "start in the checkout, or use `dvc init`"
+    remedy = "run this in the checkout, or use `dvc init`"
     raise DropnasError("is not in a DVC repository", where=root.resolve(), remedy=remedy)
 
 

@@ -1,7 +1,7 @@
 """A run as push and pull see it: the checked content of its manifest.
 
 Design choices: other people can write to the remote, so nothing in a manifest is trusted. The manifest must belong to
-the run of the folder's name, and must not name files outside of that folder.
+the run that the folder's name gives, and must not name files outside that folder.
 """
 
 import re
@@ -29,7 +29,7 @@ class SharedRun:
 
     folder: str  # relative to the root of a store
     version: str  # sha256 of the manifest; it differs between two computations of one run
-    inputs: dict[str, str]  # the version of each run that it read, by the name of that run's folder
+    inputs: dict[str, str]  # the version of each input run, by folder name
     files: dict[str, str]  # sha256 of each file by its path in the folder, without manifest and receipt
 
     @property
@@ -48,10 +48,10 @@ class SharedRun:
 
 
 def read_run(root: Path, folder: str) -> SharedRun:
-    """Read the manifest of a run below a root, which is a store or a folder with manifests that have just arrived.
+    """Read the manifest of a run below a root, which is a store or a staging folder.
 
     Raises:
-        DropnasError: the manifest is missing, belongs to another run, or names a file outside of the run's folder.
+        DropnasError: the manifest is missing, belongs to another run, or names a file outside the run's folder.
     """
     try:
         manifest = ManifestFile.read(root / folder)
@@ -62,14 +62,14 @@ def read_run(root: Path, folder: str) -> SharedRun:
         raise DropnasError("its manifest belongs to another run")
     for name in files:
         if not FILE.fullmatch(name):
-            raise DropnasError(f"its manifest names no file of a run: {name!r}")
+            raise DropnasError(f"its manifest names {name!r}, which is not a valid file of a run")
     content = {"folder": folder, "version": sha256(root / folder / MANIFEST), "files": files}
     run: SharedRun = parse(SharedRun, {**content, "inputs": record.get("input_manifests", {})}, "its manifest")
     return run
 
 
 def read_runs(root: Path, versions: Mapping[str, str | None]) -> tuple[list[SharedRun], Problems]:
-    """Read the manifests of runs, given by folder and version (None: any); return also the problems of the others."""
+    """Read the manifests of runs, given by folder and version (None: any), and the problems of unreadable ones."""
 
     def read(folder: str) -> SharedRun:
         version, manifest = versions[folder], root / folder / MANIFEST
@@ -81,7 +81,7 @@ def read_runs(root: Path, versions: Mapping[str, str | None]) -> tuple[list[Shar
 
 
 def attempt(folders: Iterable[str], step: Callable[[str], Made]) -> tuple[list[Made], Problems]:
-    """What a step makes of each run, given by its folder, and why it failed for the others."""
+    """Apply a step to each run, given by its folder; return the results, and why the step failed for other runs."""
     made, problems = [], {}
     for folder in folders:
         try:

@@ -92,7 +92,7 @@ def test_links_of_the_contents_lead_to_the_top_of_their_sections(opened: Any) ->
 def test_a_claim_opens_to_its_effects(opened: Any) -> None:
     opened.locator("#claim-spaces summary").click()
     text = opened.locator("#claim-spaces").text_content()
-    effects = ("in the paper's direction", "would be found in four of five repetitions", "95 % interval")
+    effects = ("in the paper's direction", "would be detected with a probability of 80 %", "95 % interval")
     for words in (*effects, "converted from n to n - 1"):
         assert words in text
 

@@ -1,9 +1,9 @@
 """Figure 3: the best cells found, normal cells above reduction cells; also draws the two cells of any genotype.
 
-Design choices: the nodes are on a horizontal line, and the edges are arcs. The layout follows our own rule instead of a
-layout program, which a machine may lack and whose layout differs between versions. Equal cells therefore give equal
-bytes everywhere. The outputs of the last two cells and of this cell are green squares; the nodes are blue and rounded,
-so that both can be distinguished without colour.
+Design choices: the nodes are on a horizontal line, and the edges are arcs. No layout program is used, because a machine
+may lack it and its layout differs between versions. Equal cells therefore give equal bytes everywhere. The outputs of
+the last two cells and of this cell are green squares; the nodes are blue and rounded, so that both can be distinguished
+without colour.
 """
 
 import math
@@ -56,16 +56,16 @@ def draw_genotype(title: str, genotype: Genotype) -> Figure:
 
 
 def arcs(cell: Sequence[Edge], concat: Sequence[int]) -> DataFrame:
-    """The edges of a cell as arcs, one a line.
+    """The edges of a cell as arcs, one per line.
 
     Args:
         cell: edges (operation, predecessor), two for each node.
         concat: the nodes that form the output.
 
     Returns:
-        `tail` and `head`, the nodes that an arc joins; `text`, its operation, empty for a link to the output;
-        `height`, that of its control points over the boxes, negative below them; `start` and `end`, the positions where
-        it meets the boxes of tail and head. Lengths are in inches.
+        Columns, with lengths in inches: `tail` and `head`, the nodes that an arc joins; `text`, its operation, empty
+        for a link to the output; `height`, the height of its control points above the boxes, negative below them;
+        `start` and `end`, the positions where it meets the boxes of tail and head.
     """
     output = INPUTS + len(cell) // EDGES_PER_NODE
     edges = [(before, INPUTS + at // EDGES_PER_NODE, short(name)) for at, (name, before) in enumerate(cell)]

@@ -1,8 +1,8 @@
 """Figure 5: the weight of each operation on an edge against the accuracy of the network with only this operation there.
 
 Design choices: the axes are those of the paper. Its "predicted alpha" is p of Eq. 1, here called weight, because
-p-values appear too. The accuracy is the best on test, as in the paper. The figure shows both coefficients with their 95
-% intervals, which are wide for seven points, and those of the paper.
+p-values appear too. The accuracy is the best on test, as in the paper. The figure shows the paper's coefficient, and
+Pearson's and Spearman's coefficients of our runs with their 95 % intervals, which are wide for seven points.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ NOT_THERE = "\nthe edge is not in the best cell;\nit takes the place of its node
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
-    """The content of the panels, by edge: that of correlation.json; see `figure.json`."""
+    """The content of the panels, by edge: correlation.json and the name of the run."""
     content = {}
     for one in series:
         run = require_stage(one.runs[0], "correlation")

@@ -18,8 +18,8 @@ class Drawn:
 
     Attributes:
         panel, name, label: as in `dropnas.report.config.Series`.
-        runs: its runs, at least one.
-        reproduction: whether the paper's numbers may be shown next to them.
+        runs: at least one.
+        reproduction: whether the paper's numbers may be shown too.
     """
 
     panel: str
@@ -40,7 +40,7 @@ class Drawing:
 
     Attributes:
         panels: collects the content of each panel from the series, as JSON values.
-        draw: makes the picture from this content and the titles of the panels only.
+        draw: makes the picture from only this content and the titles of the panels.
         head: the columns of the table of numbers below the picture.
         facts: the lines of that table.
     """

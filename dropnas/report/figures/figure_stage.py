@@ -1,11 +1,9 @@
 """The figure stage: one of the paper's figures, or one of ours, from finished runs.
 
-Design choices: the content of a figure is first collected as plain numbers with the runs behind them (figure.json); the
+Design choices: the content of a figure is first collected as numbers with the runs behind them (figure.json); the
 picture is drawn from these numbers only. No torch is needed, and equal runs give equal bytes. Every caveat is stated in
-the picture's footer, because pictures are copied without their surroundings.
-
-Runs that select or compute from numbers only do not record the hardware of the trainings. The hardware and data of a
-figure are therefore those of the trainings behind it, which are found through the receipts.
+the picture's footer, because pictures are copied without their context. The hardware and data of a figure are those of
+the trainings behind it, which are found through the receipts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,8 +22,8 @@ from dropnas.workspace import Workspace
 
 TRAINED = ("search", "retrain", "transfer", "clusters")
 NO_REPRODUCTION = (
-    "No reproduction of the paper: profile '{profile}' runs on other data or in other sizes. Panels keep the paper's "
-    "names only to show what they stand for."
+    "Not a reproduction of the paper: profile '{profile}' uses other data or other sizes. Panels keep the paper's "
+    "names only to show which of its panels they correspond to."
 )
 
 
@@ -33,10 +31,7 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
     """Write figure.json and the picture as SVG, PNG and PDF.
 
     Args:
-        config: configuration of the figure, with the inputs of each series.
-        inputs: published runs: clusters, retrainings, select, correlation or searches, as the figure needs.
-        out: the folder to fill.
-        workspace: receives a line of progress.
+        inputs: clusters, retrain, select, correlation or search runs, as the figure needs.
 
     Raises:
         DropnasError: an input is missing, damaged, of the wrong stage or has an invalid number.
@@ -68,7 +63,7 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
 
 
 def foot(content: FigureFile) -> list[str]:
-    """The sentences below the caption: the profile, and whether the figure may be compared with the paper."""
+    """The sentences of the footer: profile, n, data and hardware, and a warning if it is not a reproduction."""
     facts = (
         f"Profile: {content.profile}. n = {' to '.join(map(str, dict.fromkeys(content.n)))}. "
         f"Data: {', '.join(content.data) or 'not recorded'}. "
@@ -101,7 +96,7 @@ def _title(panel: str, series: Iterable[Drawn]) -> str:
 
 
 def _trainings_behind(runs: Iterable[Run]) -> list[Run]:
-    """The runs that trained or analysed a network: the given runs, or otherwise their inputs, and so on.
+    """The runs that trained or analysed a network: the given runs, or their inputs and so on.
 
     Inputs that are no longer on disk are left out.
     """

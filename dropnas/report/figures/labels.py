@@ -1,7 +1,7 @@
 """Labels of points that do not cover each other, and the short names of operations.
 
-Design choices: a greedy choice among a few dozen positions around each point is enough for seven points. A label that
-had to move away is joined to its point by a thin line.
+Design choices: a greedy choice among a few dozen positions around each point is enough for seven points. A label far
+from its point is joined to it by a thin line.
 """
 
 import math
@@ -42,7 +42,7 @@ def shorter(operation: str) -> str:
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str]) -> None:
-    """Write each text near its point; the axes must have their final position (`settle`), all points and margins."""
+    """Write each text near its point; the axes must be complete and have their final position (`settle`)."""
     axes.apply_aspect()
     scale = 72 / axes.figure.dpi
     at = scale * axes.transData.transform(points)

@@ -1,9 +1,9 @@
 """Figure 2: accuracy against the drop path rate r, and at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
 Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; the
-accuracy of the final epoch is drawn fainter. The positions on the axis are equally spaced, because the rates are nearly
-so on a logarithmic axis, which has no p_d = 0; the three p_d of other methods are to the right of the curve. The paper
-does not print its curve as numbers, but Tables 4 and 5 have some of its points; these are drawn.
+accuracy of the final epoch is drawn in grey. The positions on the axis are equally spaced: on a logarithmic axis the
+rates are almost equally spaced too, but p_d = 0 has no place. The three p_d of other methods are to the right of the
+curve. The paper does not print its curve as numbers, but Tables 4 and 5 have some of its points, which are drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,12 +30,12 @@ PRINTED = {  # cells with printed points of the paper's curves: table, row, colu
     "1e-05": ("table5", "1e-5", "1e-5"),  # equal rates, on CIFAR-10
     "0.0001": ("table5", "1e-4", "1e-4"),
 }
-KINDS: dict[str, dict[str, Any]] = {  # side by side, from left to right
+KINDS: dict[str, dict[str, Any]] = {  # from left to right
     "paper": {"label": "the paper", "marker": "D", "ls": "", "color": COLOURS[1], "ms": 4},
     "best": {"label": "ours, best on test", "marker": "o", "color": COLOURS[0], "ms": 5, "zorder": 3},
     "final": {"label": "ours, final epoch", "marker": "s", "ls": "--", "color": GREY, "mfc": "white", "ms": 4},
 }
-APART = 0.15  # distance between them; that of two rates is 1
+APART = 0.15  # distance between two kinds; the distance between two rates is 1
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _axis(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _p_d(point: Mapping[str, Any]) -> str:
-    """The nominal p_d and, for a high one, the effective p_d after resampling below it."""
+    """The nominal p_d and, for another method, the effective p_d after resampling in a second line."""
     if point["rate"] is not None:
         return f"{of_rate(point['rate']):.3f}"
     p_d = SPECIAL.get(point["name"], 0.0)

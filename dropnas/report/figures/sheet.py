@@ -1,10 +1,10 @@
-"""The style of all figures, the footer below each, and the files that it is written to.
+"""The style of all figures, the footer below each, and the files that they are written to.
 
 Design choices: pyplot is not used, because its state is global. All figures share one style with the font that
 matplotlib includes. Files have no dates, and ids in SVG come from a fixed salt, so that equal runs give equal bytes.
-Text in SVG is converted to outlines: a reader's font could be wider or narrower, and labels are positioned by width.
-Sizes are in inches and points, as on paper. matplotlib lays out the panels; the footer is below the sheet, and each
-file is cropped to the drawn content.
+Text in SVG is converted to outlines, because labels are positioned by their width, which depends on the font. Sizes are
+in inches and points. matplotlib lays out the panels; the footer is below them, and each file is cropped to the drawn
+content.
 """
 
 import textwrap
@@ -36,7 +36,7 @@ STYLE: Any = {
     "svg.hashsalt": "dropnas",
     "pdf.fonttype": 42,
 }
-METADATA: dict[str, dict[str, Any]] = {  # of each format, without what changes from run to run
+METADATA: dict[str, dict[str, Any]] = {  # by format: no dates and no versions
     ".svg": {"Date": None, "Creator": None},
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -58,7 +58,7 @@ def settle(figure: Figure) -> None:
 
 
 def footer(figure: Figure, sentences: Iterable[str]) -> None:
-    """Write sentences below the finished sheet, each starting on a new line."""
+    """Write sentences below the finished figure, each starting on a new line."""
     settle(figure)
     width, height = figure.get_size_inches()
     lines = [line for text in sentences for line in textwrap.wrap(text, int(17.5 * width))]
@@ -69,7 +69,7 @@ def require_format(file: Path) -> Path:
     """Return the file if its suffix is one of .svg, .png and .pdf. Raises a DropnasError otherwise."""
     if file.suffix.lower() not in METADATA:
         known = " ".join(METADATA)
-        raise DropnasError(f"{file.suffix or 'no suffix'} is no format", where=file, remedy=f"one of {known}")
+        raise DropnasError(f"{file.suffix or 'no suffix'} is not a format", where=file, remedy=f"use one of {known}")
     return file
 
 

@@ -1,10 +1,10 @@
 """The trajectories of the searches, which the paper lacks: weights of the operations, entropy, skip-connects, changes.
 
-Design choices: "weight" is p of Eq. 1, because p-values are nearby. For each data set, the weights have one panel for
-each method; its legend has the operations in the order in which their lines end. Quantities with one number per epoch
-share a panel for all methods, which are distinguished by line style. A line is the mean over the seeds and its band
-their range; if seeds stop early, both are over the seeds that reached the epoch. figure.json has the mean and the
-range, not the lines of single seeds.
+Design choices: p of Eq. 1 is called "weight", because p-values appear nearby. For each data set, the weights have one
+panel for each method; its legend lists the operations from the top line to the bottom line at the end. A quantity with
+one number per epoch has one panel for all methods, which are distinguished by line style. A line is the mean over the
+seeds, and its band is their range; if seeds stop early, both are over the seeds that reached the epoch. figure.json has
+the mean and the range, not the lines of single seeds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ def read_trajectory(run: Run) -> Trajectory:
 
 
 def _part(part: Any, weights: Sequence[Weights], methods: Sequence[Mapping[str, Any]], letters: Iterator[str]) -> None:
-    """Draw the panels of a data set; those with weights have one scale."""
+    """Draw the panels of a data set; all panels with weights have the same scale."""
     rows, columns = -(-len(weights) // ABREAST), min(max(len(weights), 2), ABREAST)
     upper, lower = part.subfigures(2, 1, height_ratios=(rows, 1))
     grid = upper.subplots(rows, columns, sharey=True, squeeze=False).flat
@@ -131,7 +131,7 @@ def _numbers(axes: Axes, methods: Sequence[Mapping[str, Any]], key: str) -> None
         axes.fill_between(values.index, values["low"], values["high"], color=colour, alpha=opacity, lw=0)
         axes.plot(values["mean"], color=colour, ls=LINES[index % len(LINES)], label=method["label"])
     _epochs(axes)
-    if not key.startswith("entropy"):  # counts: whole numbers, and a line at zero clear of the axis
+    if not key.startswith("entropy"):  # counts: integer ticks, and space between a line at zero and the axis
         top = max(axes.get_ylim()[1], 1.0)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=2))
         axes.set_ylim(-0.05 * top, top)

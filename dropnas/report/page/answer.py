@@ -15,7 +15,7 @@ from dropnas.report.verdicts import BEST_ON_TEST
 TEST_RUN = "Test run on small data. Do not compare these numbers with the paper's."
 NOT_SHOWN = "Neither confirmed nor refuted: none of the paper's {claims} is shown to hold, and none is contradicted."
 TOO_FEW = "None of the paper's {claims} can be judged yet: too few runs are done."
-DROPNAS = {  # the cells of the headline number of each data set; the first one that has runs counts
+DROPNAS = {  # the cells of the headline number of each data set; the first one with runs is used
     "cifar10": (
         ("table1", "dropnas", "error"),
         ("table4", "cifar10/original", "dropnas"),
@@ -28,7 +28,7 @@ DROPNAS = {  # the cells of the headline number of each data set; the first one 
     ),
     "imagenet": (("table3", "dropnas-cifar10", "top1"),),
 }
-VERBS = {  # of one and of several, in the order of the sentence
+VERBS = {  # singular and plural, in the order of the sentence
     Outcome.HOLDS: ("holds", "hold"),
     Outcome.CONTRADICTED: ("is contradicted", "are contradicted"),
     "agrees": ("agrees with ours", "agree with ours"),
@@ -52,16 +52,16 @@ class Headline:
 
 @dataclass(frozen=True)
 class Answer:
-    """The content of the first screen; `tally` has the number of claims with each outcome."""
+    """The content of the first screen."""
 
-    sentence: str
-    numbers: str
-    tally: dict[str, int]
+    sentence: str  # on the claims
+    numbers: str  # a sentence on the printed numbers
+    tally: dict[str, int]  # the number of claims with each outcome
     headlines: tuple[Headline, ...]
 
 
 def answer(claims: Sequence[ClaimResult], verdicts: Sequence[CellVerdict], reproduction: bool) -> Answer:
-    """The answer of a profile.
+    """The answer for a profile.
 
     Args:
         claims: the paper's claims, without those beyond the paper.

@@ -1,8 +1,8 @@
-"""Tables from the complete runs, also in the middle of a reproduction.
+"""Tables from the finished runs, before all runs of a plan are finished.
 
-Design choices: the same `build` that makes the finished tables receives the planned configuration without the runs that
-are missing or do not count. Numbers on the page are therefore computed in the same way. n is the number of runs behind
-a number; planned runs that it lacks are recorded with it.
+Design choices: `build`, which makes the finished tables, receives the planned configuration without the runs that are
+missing or do not count. Numbers on the page are therefore computed in the same way. n is the number of runs behind a
+number; missing runs are recorded as a shortfall.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ class Shortfall:
     """A cell with fewer runs than planned.
 
     Attributes:
-        table, cell: name of the table, and the label of the cell.
-        planned, counted: number of planned trainings, and of trainings behind its present number.
+        table, cell: name of the table, and label of the cell.
+        planned, counted: number of planned trainings, and of trainings used so far.
         absent: the searches and trainings that do not count; empty if the cell only lacks a label, which another cell
             of its row or column will provide.
     """
@@ -127,7 +127,7 @@ def _at(runs: Sequence[int], position: Mapping[int, int]) -> tuple[int, ...]:
 
 
 def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries whose row and column have a label, from the paper or from an entry in a row or column of it."""
+    """The entries whose row and column have a label, from the paper or from another entry."""
     rows, columns = known_keys(paper, "rows"), known_keys(paper, "columns")
     named_rows = rows | {entry.row for entry in entries if entry.column in columns}
     named_columns = columns | {entry.column for entry in entries if entry.row in rows}
@@ -135,9 +135,9 @@ def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def cell_label(shown: Layout, row: str, column: str, paper: Layout | None = None, label: str = "") -> str:
-    """Row and column as the table shows them; only the row if a method fills its row.
+    """The labels of row and column; only the row if a row is a method.
 
-    A row or column that is not shown yet has the label of the paper's, otherwise that of the entry.
+    A row or column that is not shown yet has the label in `paper` or else `label`, that of its entry.
     """
     layouts = [shown, paper or shown]
     heads = [" ".join(one.heads) for each in layouts for one in each.rows if one.key == row]

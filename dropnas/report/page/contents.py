@@ -92,7 +92,7 @@ def _of_paper(table: Table) -> bool:
 
 
 def _bar(default: DataFrame) -> SimpleNamespace:
-    """The banner at the top, which says whose numbers these are."""
+    """The content of the banner at the top."""
     trained = runs_frame.done(default[default["stage"].isin(TRAININGS)])
     return SimpleNamespace(
         seeds=default.loc[default["stage"] == "search", "seed"].nunique(),

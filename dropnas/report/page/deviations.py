@@ -18,14 +18,14 @@ from dropnas.report.page.planned import Planned
 from dropnas.space.names import PAPER_GROUP
 from dropnas.space.spaces import find_space
 
-RATE = 3e-5  # DropNAS' rate, if a search does not set one
+RATE = 3e-5  # the default rate of DropNAS
 RATES = ("rate_parameterised", "rate_non_parameterised")
 
 
 def deviations(runs: Sequence[Planned]) -> DataFrame:
-    """The questions that concern the runs of a plan."""
+    """A line for each question that concerns the runs of a plan."""
     margins = ", ".join(f"±{known.margin:g} points on {known.printed}" for known in ROLES.values())
-    lines = [("What counts as equal", "Not stated.", f"A difference shown to lie within {margins}.")]
+    lines = [("What counts as equal", "Not stated.", f"A difference shown to be within {margins}.")]
     for entry in entries():
         stage, *keys = entry["option"].split(".")
         used = [_value(run.config, keys, entry["default"]) for run in runs if run.stage == stage and _own(run)]
@@ -62,7 +62,7 @@ def _nominal(run: Planned) -> Iterator[tuple[float, int]]:
 
 
 def _own(run: Planned) -> bool:
-    """Whether a run is of DropNAS; baselines make their own choices."""
+    """Whether the deviations apply to a run: baselines have their own search."""
     return run.stage != "search" or run.config["strategy"] == "dropnas"
 
 

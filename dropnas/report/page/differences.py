@@ -41,7 +41,7 @@ def pictures(tables: Mapping[str, Table], verdicts: Sequence[CellVerdict]) -> li
 
 
 def _data_set(one: CellVerdict) -> str:
-    """The data set, as the plan calls it, on which a number was measured."""
+    """The name (as in ROLES) of the data set on which a number was measured."""
     role = one.row.partition("/")[0]
     return role if role in ROLES else TARGETS[one.table].needs[-1]
 

@@ -1,7 +1,6 @@
 """Reads the content of plan.json into the runs that the page shows.
 
-Design choices: the page reads the plan as data, because a frozen plan may be older than this code. A plan that lacks
-what the page needs is rejected with a one-line error.
+Design choices: the page reads the plan as data, because a frozen plan may be older than this code.
 """
 
 from collections.abc import Mapping
@@ -18,7 +17,8 @@ class Planned:
     """A run of a plan.
 
     Attributes:
-        id, stage, name: its identity, its stage, its readable name.
+        id: its identity.
+        name: its readable name.
         folder: its path, relative to the store's root.
         inputs: ids of the runs that it reads, in order.
         used_by: names of the tables and figures that depend on it.
@@ -43,7 +43,7 @@ class Content:
         machine: the resources that the jobs may use, as in the parameter file.
         folders: the run folder of each table and figure, relative to the store's root, in the order of the page.
         on_request: names of the targets that are built only on request.
-        runs: every run by its id; inputs come before the runs that read them.
+        runs: every run by its id, inputs first.
         looks: seeds at each look; empty if the number of seeds is fixed.
     """
 
@@ -57,11 +57,11 @@ class Content:
     looks: tuple[int, ...] = ()
 
     def by_default(self, run: Planned) -> bool:
-        """Whether a run is built without a request by name."""
+        """Whether a run is built without a request."""
         return not set(run.used_by) <= set(self.on_request)
 
     def target(self, name: str) -> Planned:
-        """The last run of a table or figure."""
+        """The run that makes a table or figure."""
         return next(run for run in self.runs.values() if run.folder == self.folders[name])
 
 

@@ -19,8 +19,8 @@ class PageCost:
     """The cost of a plan.
 
     Attributes:
-        targets, whole: of each target and in total. A cost has `hours` and `left`, those of unfinished runs: texts that
-            say what is unknown, each with the known part as the number `known`.
+        targets, whole: the cost of each target and the total. A cost has the `hours` of all runs and the hours `left`.
+            Both can be printed, and their known part is the number `known`.
         note: the basis of the estimate.
         unit: the unit of all hours.
     """

@@ -1,9 +1,9 @@
 """Renders the content of the page as one self-contained HTML file.
 
-Design choices: the template engine is jinja2 with autoescape. The long tables of the evidence become sortable once they
+Design choices: the template engine is jinja2 with autoescape. The long tables of the evidence become sortable when they
 are opened (DataTables, from the package itables); without scripts they are plain tables. Styles, script, pictures and
-all numbers are inside the file, and a content security policy forbids every request. The file therefore looks the same
-on any machine, for ever.
+all numbers are inside the file, and a content security policy forbids every request. The page therefore needs no other
+file and no network.
 """
 
 import base64
@@ -33,8 +33,7 @@ def render(contents: Contents, fingerprint: str) -> str:
 
     Args:
         contents: the content of the page.
-        fingerprint: fingerprint of the page's sources; it is stored in the page, so that an unchanged page is not made
-            again.
+        fingerprint: the fingerprint of the page's sources, which is stored in the page.
     """
     loader = FileSystemLoader(TEMPLATES)
     environment = Environment(

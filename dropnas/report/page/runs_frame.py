@@ -1,4 +1,4 @@
-"""The runs of a plan as one frame, a line for each: the page counts, groups and lists them with pandas."""
+"""The runs of a plan as a pandas frame with a line for each run, and the summaries that the page shows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from dropnas.runs.authenticity import machines
 
 COMMIT = 10  # displayed digits of a commit
 UNKNOWN = "not recorded"
-ENVIRONMENT = ["python", "packages", "image", "threads"]  # shared by many runs, so each is listed once
+ENVIRONMENT = ["python", "packages", "image", "threads"]  # shared by many runs, so each environment is listed once
 
 
 def runs_frame(content: Content, found: Mapping[str, Found]) -> DataFrame:
@@ -38,10 +38,7 @@ def environments(runs: DataFrame) -> DataFrame:
 
 
 def commits(runs: DataFrame) -> DataFrame:
-    """The commits of the runs that count and the state of the checkout; most runs first.
-
-    A run of another commit counts, because its identity covers its code, but a reader should see it.
-    """
+    """The commits of the runs that count and the state of the checkout, by decreasing number of runs."""
     counted = done(runs)[["commit", "checkout"]].value_counts()
     return counted.reset_index(name="runs").rename(columns=str.capitalize)
 
@@ -91,4 +88,4 @@ def _line(one: Found, default: bool) -> dict[str, Any]:
 def _moved(record: Mapping[str, Any]) -> str:
     """A warning that names the machines of a run that was stopped and continued elsewhere."""
     several = machines(record)
-    return f"{', then '.join(several)}: the bytes are those of neither" if several[1:] else ""
+    return f"{', then '.join(several)}: its bytes match no single machine" if several[1:] else ""

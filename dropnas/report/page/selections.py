@@ -1,4 +1,4 @@
-"""The effect of selection on the test set: of the epoch of each training, and of the best of several seeds.
+"""The effect of selecting on the test set: the epoch of each training, and the best of several seeds.
 
 The paper printed the lowest test error of any epoch and, in Tables 1 and 2, the lowest of eight seeds. Both choices use
 the test images, so both numbers are too low as estimates. The effect of the first choice is measured by final minus
@@ -61,9 +61,9 @@ def selection(trainings: Sequence[Training]) -> Selection:
 
 
 def selections(complete: Iterable[Complete]) -> DataFrame:
-    """The effects in each experiment that has trainings, under the name of the first table that contains it.
+    """The effects in each experiment that has trainings, named by the first table that contains it.
 
-    The columns for held-out images are there only if an experiment has them.
+    The columns for held-out images exist only if an experiment has such images.
     """
     names: dict[tuple[Path, ...], str] = {}
     for one in complete:

@@ -1,10 +1,9 @@
 """Surveys the runs of a plan in the store: which are done, running or missing, and which exist but must not count.
 
-Design choices: a run counts only if its folder is intact, holds the planned run, and all runs that it depends on count.
-A damaged search therefore excludes its genotype, its retraining and every table that uses it, and each of them gives
-the reason. A run whose input is not here (pruned or not pulled) counts: its manifest has the checksum of the input's
-manifest, and all runs that read the input must agree on it. The run is marked, because the input itself cannot be
-checked.
+Design choices: a run counts only if its folder is intact and holds the planned run, and all its inputs count. A damaged
+search therefore excludes its genotype, its retraining and every table that uses it, and each of them gives the reason.
+A run whose input is not here (pruned or not pulled) counts: its manifest has the checksum of the input's manifest, and
+all runs that read the input must agree on it. The run is marked, because the input itself cannot be checked.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,11 +40,9 @@ class Found:
     """A planned run and its state in the store.
 
     Attributes:
-        run: the planned run.
-        folder: its folder, which need not exist yet.
-        state: its state.
+        folder: its folder, which may not exist yet.
         reason: why it is excluded; empty otherwise.
-        unchecked: inputs that it read but that are not in the store, by the names of their folders.
+        unchecked: folder names of its inputs that are not in the store.
         light: whether its weights or images are missing on purpose.
         record: the record in its manifest; empty unless it is done.
     """
@@ -95,11 +92,10 @@ def _found(run: Planned, store: Store, inputs: list[Found], manifests: dict[str,
 
 
 def _fault(run: Planned, folder: Path, store: Store, inputs: Mapping[str, str]) -> str:
-    """The reason why a finished run must not be used; empty if it may be.
+    """The reason why a finished run must not be used; empty if there is none.
 
     Args:
-        run, folder, store: the planned run, its folder, and its store.
-            inputs: the sha256 of the manifest of each existing input, by the name of its folder.
+        inputs: the sha256 of the manifest of each existing input, by folder name.
     """
     try:
         record = ManifestFile.read(folder).run
@@ -129,7 +125,7 @@ def _without_conflicts(found: dict[str, Found]) -> dict[str, Found]:
     kept: dict[str, Found] = {}
     for id_, one in found.items():
         conflict = next((name for name in one.unchecked if len(read[name]) > 1), "")
-        reason = f"others read another {conflict}, and that is not here" if conflict else ""
+        reason = f"other runs read another computation of {conflict}, which is not here" if conflict else ""
         reason = reason or (_taint(kept[source] for source in one.run.inputs) if one.counts else "")
         kept[id_] = Found(one.run, one.folder, State.EXCLUDED, reason) if reason else one
     return kept

@@ -19,7 +19,7 @@ class PageTable:
     """A table.
 
     Attributes:
-        name, frame: its name, and its texts.
+        frame: its texts.
         anchors: targets of the links in cells, by spot.
         marks: the verdicts in cells, by spot; the verdict on the best comes before that on the mean.
         verdicts: all verdicts of the table.
@@ -55,7 +55,7 @@ class PageTable:
 
 
 def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
-    """Make the page's form of one of the paper's tables, the baselines or a table of published baselines."""
+    """Convert a table for the page."""
     anchors, marks = dict[Spot, str](), dict[Spot, list[CellVerdict]]()
     first = len(table.layout.heads) + 1  # the column with the source is in between
     errors = [one for one in reversed(verdicts) if BEST_ON_TEST in one.quantity]

@@ -1,8 +1,7 @@
 """Writes the report page of a plan (one HTML file) and its verdicts as files, only if their content has changed.
 
-Design choices: the page is a view of the store and not a run. It can be made at any moment, so it has no identity and
-no table waits for it. The page contains the fingerprint of its sources: a check takes a fraction of a second, making
-the page a few.
+Design choices: the page is a view of the store and not a run, so it has no identity and can be made at any time. It
+contains the fingerprint of its sources, which is much faster to check than the page is to make.
 """
 
 import hashlib
@@ -43,8 +42,8 @@ def write_page(
     Args:
         content: the content of plan.json.
         root: root folder of the store.
-        out: the file to write, or the folder for it; None is `results/<profile>/report.html`. `verdicts.md`, `.csv` and
-            `.json` are written next to it.
+        out: the file to write, or the folder for it. None means `results/<profile>/report.html`, with `verdicts.md`,
+            `.csv` and `.json` next to it.
         where: name of the plan in errors.
         cost_of: computes the device-hours of a plan.
         other: another store whose numbers are compared with ours.
@@ -82,7 +81,7 @@ def _shows(file: Path, mark: str) -> bool:
 
 
 def _fingerprint(raw: object, plan: Content, root: Path) -> str:
-    """A hash that changes with `raw`, the code of the page and its numbers, a file of a run, or the state of a run."""
+    """A hash that changes with `raw`, the code of `report` and `analysis`, the files of the runs, or their states."""
     code = Path(__file__).parent.parent
     store, folders = Store(root), [root / run.folder for run in plan.runs.values()]
     states = [store.state(run.id, folder) for run, folder in zip(plan.runs.values(), folders, strict=True)]

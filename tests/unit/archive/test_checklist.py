@@ -44,7 +44,7 @@ def test_every_question_is_answered_before_anything_has_run(name: str, tmp_path:
     given = answers(text)
     assert len(given) > 35
     assert all(given.values()) and not set("{}") & set(text)
-    assert ("No reproduction of the paper" in text) is not content.reproduction
+    assert ("Not a reproduction of the paper" in text) is not content.reproduction
     assert given["Which computing infrastructure was used?"] == "Not yet: no training is finished."
     assert "Not answered by this repository" in text
 
@@ -59,7 +59,8 @@ def test_what_the_runs_show_is_counted(content: Content, found: dict[str, Found]
     assert "seeds 0, 1" in given["Were experiments repeated, and are the seeds reported?"]
     assert given["Were ablation studies run?"] == "Yes: Table 6."
     assert (
-        "cifar100: 100 classes, 50,000 training" in given["Are relevant figures given, such as the number of examples?"]
+        "cifar100: 100 classes, 50,000 training"
+        in given["Are relevant statistics given, such as the number of examples?"]
     )
     assert given["Is there a comparison with random search?"].startswith("No, not in this profile")
 

@@ -112,7 +112,7 @@ def test_the_protocols_are_compared_setting_by_setting() -> None:
     ]
     assert protocol_lines(("a", "a"), first, first) == []
     assert protocol_lines(("a", "a"), first, None) == [
-        "The protocols are not compared: no parameters.yaml beside the verdicts of B."
+        "The protocols are not compared: no parameters.yaml next to the verdicts of B."
     ]
 
 
@@ -146,7 +146,7 @@ def test_a_program_reads_the_same(stores: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("three", "three: no verdicts.json is found there"),
+        ("three", "three: has no verdicts.json"),
         (".", "has results of several profiles; name one of"),
         ("broken.json", "broken.json: cannot be read as JSON"),
         ("wrong.json", "wrong.json: numbers.0.mean: input should be a finite number"),

@@ -138,5 +138,5 @@ def test_the_validator_of_the_profiles_finds_nothing_required_missing(
 
 def test_an_archive_is_not_made_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rocrate.rocrate", None)
-    with pytest.raises(DropnasError, match="rocrate is not installed, which writes the metadata; make setup"):
+    with pytest.raises(DropnasError, match="the metadata needs rocrate, which is not installed; make setup"):
         crate_text(None, [])  # type: ignore[arg-type]

@@ -105,9 +105,9 @@ def rename_the_plan(content: Content) -> None:
         (remove_a_file, "alphas.json: missing"),
         (change_the_plan, "was changed after it was frozen"),
         (change_the_source, "was changed after it was frozen"),
-        (add_compiled_code, "cli.cpython-311.pyc does not belong there"),
-        (add_a_marker, "done/table/x does not belong there"),
-        (add_a_plan, "holds no frozen plan, or more than one"),
+        (add_compiled_code, "cli.cpython-311.pyc does not belong in a frozen plan"),
+        (add_a_marker, "done/table/x does not belong in a frozen plan"),
+        (add_a_plan, "does not contain exactly one frozen plan"),
         (rename_the_plan, "holds another plan than its name says"),
     ],
 )
@@ -155,10 +155,10 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> No
 
 
 def test_a_link_and_a_second_file_of_a_name_are_refused(tmp_path: Path) -> None:
-    refused(raw(tmp_path / "link.zip", ("runs/x", b"/etc"), mode=0o120777), tmp_path / "a", "holds the link 'runs/x'")
+    refused(raw(tmp_path / "link.zip", ("runs/x", b"/etc"), mode=0o120777), tmp_path / "a", "the link 'runs/x'")
     with pytest.warns(UserWarning, match="Duplicate name"):
         twice = raw(tmp_path / "twice.zip", ("x", b"1"), ("x", b"2"))
-    refused(twice, tmp_path / "b", "holds two files of one name")
+    refused(twice, tmp_path / "b", "contains two files with one name")
 
 
 def test_a_file_that_is_no_archive_is_reported(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_file_that_is_no_archive_is_reported(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as packed:
         packed.writestr("x", "y")
     refused(tmp_path / "other.zip", tmp_path / "b", "is not an archive of this program: it has no SHA256SUMS")
-    refused(raw(tmp_path / "empty.zip"), tmp_path / "c", "holds no frozen plan")
+    refused(raw(tmp_path / "empty.zip"), tmp_path / "c", "does not contain exactly one frozen plan")
 
 
 CONTENT = {"runs/a/b.json": b"0123456789" * 40, "data/c.csv": b"1,2\n", "ü.txt": b""}

@@ -97,7 +97,7 @@ def test_what_fits_is_a_parameter_file(known, file, tmp_path):
     written = read_parameters(out)
     assert written.seeds < 8 and written.profile == "less" and left(written) <= 0.5 * total
     assert unit == "Hours: GPU-hours on A GPU." and f"paper, {written.seeds} instead of 8 seeds" in fits
-    assert "points on" in power and last == f"{out}: written."
+    assert "seeds detect a difference of" in power and last == f"{out}: written."
     assert out.read_text().startswith(f"# paper, {written.seeds} instead of 8 seeds")
     ids, all_ids = ({run["id"] for run in runs_of(some) if run["stage"] == "search"} for some in (written, PAPER))
     assert ids < all_ids  # it shares its searches with the original
@@ -124,10 +124,10 @@ def test_another_file_is_not_overwritten(known, file):
 
 def test_all_of_it_may_fit_and_the_smallest_may_not(known, file):
     _, fits, power, *_ = fitting_lines(file, known, 1e9)
-    assert fits.startswith("1e+09 hours: paper: ") and power.startswith("8 seeds find")
+    assert fits.startswith("1e+09 hours: paper: ") and power.startswith("8 seeds detect")
     with pytest.raises(DropnasError, match=r"nothing fits into 1 hours.*table1 with 3 seeds, takes \d"):
         list(fitting_lines(file, known, 1))
-    with pytest.raises(DropnasError, match="no number of hours"):
+    with pytest.raises(DropnasError, match="not a number of hours"):
         list(fitting_lines(file, known, float("nan")))
 
 

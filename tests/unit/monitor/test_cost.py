@@ -132,7 +132,7 @@ def test_each_process_of_a_transfer_holds_a_device(root):
 def test_a_manifest_that_does_not_say_what_the_run_took_is_named(root):
     first = searches()[0]
     publish(root, first, **{**took(60), "statistics": {}})
-    with pytest.raises(DropnasError, match=f"{first.id}.*does not say what the run took"):
+    with pytest.raises(DropnasError, match=f"{first.id}.*does not record how long the run took"):
         estimates(root)
 
 
@@ -287,7 +287,7 @@ def test_the_probe_ends_and_begins_next_time_with_what_it_left_out(tmp_path):
     wanted = read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS)
     first, lines = next(iter(wanted)), list[str]()
     assert measure(wanted, HERE, lines.append, limit=0.0) == []
-    assert f"{len(wanted)} kinds of work were not timed in 0 s" in lines[0]
+    assert f"{len(wanted)} kinds of work were not timed within 0 s" in lines[0]
     here = Device("A processor", "cpu", HERE.threads)
     add_measured(tmp_path, [replace(measured(first, 10), device=here)])
     assert list(read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS)) == [*list(wanted)[1:], first]
@@ -304,7 +304,7 @@ def test_the_plan_shows_hours_and_what_they_rest_on(root):
             publish(root, run, **took(3600))
     shown = plan_verb(root)
     lines = {line.split()[0]: line for line in shown.splitlines() if line.strip()}
-    assert " 5.00 " in lines["table1"] and "9 finished runs as measured" in " ".join(shown.split())
+    assert " 5.00 " in lines["table1"] and "9 runs measured" in " ".join(shown.split())
     assert "A processor (CPU, 1 thread)" in shown and "On request" in shown
     hours = {run["id"]: run["hours"] for run in json.loads(plan_verb(root, "--json"))}
     assert sum(hours.values()) == 9

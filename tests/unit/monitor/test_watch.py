@@ -182,7 +182,7 @@ def test_watch_ends_when_all_is_done(root, capsys):
             publish_trained(root, run, day=2)
     assert show(Watch(CONTENT, root, ["table1"])).complete
     (line,) = capsys.readouterr().out.splitlines()  # there is no terminal
-    assert "100 %" in line and "all is done" in line and "last: Table 1, DropNAS: " in line
+    assert "100 %" in line and "all runs are done" in line and "last: Table 1, DropNAS: " in line
 
 
 def publish_trained(root: Path, run, day: int, error: float = 4.0) -> None:

@@ -81,7 +81,7 @@ def test_without_the_former_source_the_file_is_unknown(tmp_path):
     publish(tmp_path, SEARCH)
     now = replace(SEARCH, code="0" * 64)
     lines = why(replace(PLAN, runs={now.id: now}), now.id, tmp_path)
-    assert "which file is unknown" in lines[-1] and "neither in a frozen start nor in a commit" in lines[-1]
+    assert "the file is unknown" in lines[-1] and "neither in a frozen start nor in a commit" in lines[-1]
 
 
 def test_finished_runs_and_runs_without_an_equal_are_reported(tmp_path):

@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).parents[3]
         (["results", "--from", "none.zip"], "none.zip: No such file"),
         (["results", "--from", "empty.json"], "empty.json: is not an archive, or is damaged"),
         (["archive", "plans/none"], "frozen.json: no such file"),
-        (["compare", "paper", "empty.json"], "paper: no verdicts.json is found there"),
+        (["compare", "paper", "empty.json"], "paper: has no verdicts.json"),
         (["inspect", "dropnas_c1"], "did you mean dropnas_c10"),
         (["inspect", "dropnas_c10", "--network", "mnist"], "known: cifar10"),
         (["inspect", '{"normal": 3}'], "normal: input should be a valid array"),

@@ -147,7 +147,7 @@ def test_a_failed_start_ends_it(file: Path, root: Path) -> None:
 def test_a_design_may_not_change_after_the_first_look(file: Path, root: Path) -> None:
     run_looks(file, root, trained(root), quiet)
     file.write_text(FILE.replace("looks: [3, 5], most: 8", "looks: [3, 5], most: 16"))
-    with pytest.raises(DropnasError, match=r"seeds.looks were 3, 5, 8 when the first look ran.*begin anew"):
+    with pytest.raises(DropnasError, match=r"seeds.looks were 3, 5, 8 when the first look ran.*start again"):
         run_looks(file, root, trained(root), quiet)
     file.write_text(FILE + "retrainings: 2\n")
     with pytest.raises(DropnasError, match="settings are not those of the first look"):

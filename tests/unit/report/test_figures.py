@@ -243,7 +243,7 @@ def test_the_foot_has_profile_n_data_hardware_and_that_it_is_no_reproduction(dra
     found = FigureFile.read(drawn["figure5"])
     sentences = foot(replace(found, n=(1, 8), profile="smoke", caption="A caption."))
     assert sentences[0] == "Profile: smoke. n = 1 to 8. Data: cifar10. Hardware: Imaginary GPU."
-    assert sentences[1].startswith("No reproduction of the paper: profile 'smoke'")
+    assert sentences[1].startswith("Not a reproduction of the paper: profile 'smoke'")
     assert len(foot(replace(found, reproduction=True))) == 1  # the caption is below the picture wherever it is shown
 
 
@@ -342,7 +342,7 @@ def test_draw_works_without_dot(without_dot: None, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_drawn_is_named(tmp_path: Path, cases: dict[str, Case]) -> None:
-    with pytest.raises(DropnasError, match="is no format"):
+    with pytest.raises(DropnasError, match="is not a format"):
         draw_cells("dropnas_c10", tmp_path / "cells.gif")
     with pytest.raises(DropnasError, match="unknown genotype"):
         draw_cells("dropnas_c11", None)

@@ -198,7 +198,8 @@ def test_readers_of_an_absent_input_that_differ_are_kept_out_with_what_follows(s
     remove(search, study.root)
     reasons = excluded(study.gather())
     for one in (derived, table):
-        assert reasons[f"{one.stage} {one.name}"] == f"others read another {search.folder.name}, and that is not here"
+        expected = f"other runs read another computation of {search.folder.name}, which is not here"
+        assert reasons[f"{one.stage} {one.name}"] == expected
     assert reasons["select cifar10-original-dropnas-best-of-2"].startswith("depends on")
     assert not unchecked(study.gather())
 
@@ -222,7 +223,7 @@ def test_lightly_pulled_runs_count_and_are_reported(study: Study) -> None:
     contents = study.gather()
     assert excluded(contents) == {} and errors(study) == before
     light = contents.runs["light"].sum()
-    assert light > 0 and f"{light} runs lie here without weights" in study.page()
+    assert light > 0 and f"{light} runs are here without weights" in study.page()
 
 
 def test_a_lightly_pulled_run_that_lost_another_file_is_damaged(study: Study) -> None:
@@ -425,5 +426,5 @@ def test_a_run_that_moved_to_another_machine_is_marked(study: Study) -> None:
     rewrite_record(study.folder(search), lambda record: record.update({"machines": ["CPU (AVX512)", "CPU (AVX2)"]}))
     lines = rows(study.page(), "Runs")
     shown = {re.findall(r'id="run-(\w+)"', line[0])[0]: line[8] for line in lines}
-    assert shown[search.id] == "CPU (AVX512), then CPU (AVX2): the bytes are those of neither"
+    assert shown[search.id] == "CPU (AVX512), then CPU (AVX2): its bytes match no single machine"
     assert not [id_ for id_, device in shown.items() if "neither" in device and id_ != search.id]

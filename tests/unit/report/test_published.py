@@ -188,7 +188,7 @@ def test_numbers_and_runs_are_kept_in_full(table1: Path) -> None:
 def test_remarks_say_why_a_row_was_not_run_and_where_a_cell_is_from(table1: Path) -> None:
     remarks = {line["row"]: line["remarks"] for line in lines_of(table1, "table1_published")}
     assert "another search space" in remarks["proxylessnas"]
-    assert remarks["darts_v1"] == "not run: no training of it was asked for; differs"
+    assert remarks["darts_v1"] == "not run: its training was not requested; differs"
     assert remarks["enas_figure"].startswith("differs; source of the cell: third-party transcription")
     assert "specification" in remarks["amoebanet-b"] and "Table 1" in remarks["dropnas-augmented"]
     text = " ".join((table1 / "table1_published.md").read_text(encoding="utf-8").split())
@@ -198,11 +198,11 @@ def test_remarks_say_why_a_row_was_not_run_and_where_a_cell_is_from(table1: Path
 def test_a_table_says_what_it_is_and_is_not(maker: Maker, table1: Path) -> None:
     for suffix in ("md", "tex"):
         text = " ".join((table1 / f"table1_published.{suffix}").read_text(encoding="utf-8").split())
-        assert "No reproduction of the paper: profile" in text
+        assert "Not a reproduction of the paper: profile" in text
         assert "Profile: tiny. Data: digits-300-100. Hardware: Imaginary GPU." in text
     config = PublishedConfig("table2_published", "paper", True, ())
     text = (maker.build(config, [maker.counts()]) / "table2_published.md").read_text(encoding="utf-8")
-    assert text.startswith("# Published baselines of Table 2 (profile paper)\n") and "No reproduction" not in text
+    assert text.startswith("# Published baselines of Table 2 (profile paper)\n") and "Not a reproduction" not in text
     assert "No runs of ours." in text
 
 

@@ -89,7 +89,7 @@ def test_summary_shows_our_numbers_beside_the_papers(tables: list[Path]) -> None
     assert "Test Error (%) one-level DARTS 2.64±0.13 (n=3) 2.51±0.09 (n=3) 3.19±0.18" in lines
     assert "3\N{MULTIPLICATION SIGN}10⁻⁵ 2.64±0.13 (n=3) 2.51±0.09 (n=3) 2.72±0.04" in lines
     assert "Data: digits-300-100. Hardware: Imaginary GPU." in lines
-    assert sum("No reproduction of the paper: profile 'tiny'" in line for line in lines) == 1
+    assert sum("Not a reproduction of the paper: profile 'tiny'" in line for line in lines) == 1
     for folder in tables:
         assert f"In full: {folder / folder.name.partition('-')[0]}.md" in lines
 

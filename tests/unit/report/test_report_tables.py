@@ -136,7 +136,7 @@ def test_a_table_says_that_it_is_no_reproduction(cases: Cases, tmp_path: Path) -
         out = cases[table].build(tmp_path / table)
         for suffix in ("md", "tex"):
             text = (out / f"{table}.{suffix}").read_text(encoding="utf-8")
-            assert ("No reproduction of the paper" in text) != expected
+            assert ("Not a reproduction of the paper" in text) != expected
         assert {line["reproduction"] for line in lines_of(out, table)} == {str(expected).lower()}
 
 

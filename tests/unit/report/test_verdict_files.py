@@ -79,7 +79,7 @@ def test_markdown_has_a_line_for_each_number(verdicts: VerdictsFile) -> None:
 
 def test_a_profile_that_reproduces_nothing_says_so_in_each_format(verdicts: VerdictsFile) -> None:
     texts = verdict_texts(VerdictsFile("smoke", False, verdicts.claims, verdicts.numbers))
-    assert "No reproduction of the paper: profile 'smoke'" in texts[".md"].replace("\n", " ")
+    assert "Not a reproduction of the paper: profile 'smoke'" in texts[".md"].replace("\n", " ")
     assert json.loads(texts[".json"])["reproduction"] is False
     assert all(line.startswith("smoke,false,") for line in texts[".csv"].splitlines()[1:])
 

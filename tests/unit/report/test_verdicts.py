@@ -56,7 +56,7 @@ def test_mean_and_best_of_eight_are_two_comparisons() -> None:
     assert best.difference == pytest.approx(expected - 2.26)
     assert best.ours_text == f"{expected:.2f} expected as best of 8 (lowest seen {min(values):.2f}, n=8)"
     assert best.n_paper == 8
-    assert best.reason.endswith("if the paper's runs scatter as ours do")
+    assert best.reason.endswith("if the paper's runs vary as ours do")
 
 
 def test_a_single_printed_number_is_one_training() -> None:

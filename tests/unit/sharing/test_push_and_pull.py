@@ -178,9 +178,9 @@ def forge(remote: Path, run: Run, manifest: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda manifest: manifest["files"].update({"../../../escaped.json": "0" * 64}), "names no file of a run"),
-        (lambda manifest: manifest["files"].update({"/tmp/escaped.json": "0" * 64}), "names no file of a run"),
-        (lambda manifest: manifest["files"].update({".dvcignore": "0" * 64}), "names no file of a run"),
+        (lambda manifest: manifest["files"].update({"../../../escaped.json": "0" * 64}), "not a valid file of a run"),
+        (lambda manifest: manifest["files"].update({"/tmp/escaped.json": "0" * 64}), "not a valid file of a run"),
+        (lambda manifest: manifest["files"].update({".dvcignore": "0" * 64}), "not a valid file of a run"),
         (lambda manifest: manifest["files"].update({"manifest.json": "0" * 64}), "manifest.json: missing"),
         (lambda manifest: manifest["files"].update({"alphas.json": 1}), "files.alphas.json"),
         (lambda manifest: manifest["run"].update({"stage": "derive"}), "belongs to another run"),
@@ -229,7 +229,7 @@ def test_another_computation_of_a_run_stays_and_nothing_is_mixed_with_it(here: S
     )
     assert before.items() <= there.files().items()
     assert verify(there.root).problems == []
-    assert any("another computation of it, which is kept" in line for line in push_all(there).problems)
+    assert any("the remote has another computation of this run" in line for line in push_all(there).problems)
 
 
 def test_a_pulled_input_must_be_the_one_that_a_run_here_read(here: Site, there: Site) -> None:
@@ -254,10 +254,10 @@ def test_two_computations_that_were_pushed_at_the_same_moment_are_not_mixed(
     assert push_all(there, str(run.folder)).sent == 1
     (tmp_path / marker.name).rename(marker)
     assert len(list((remote / "runs" / "files" / run.folder.parent).iterdir())) == 2
-    assert "two computations of it were pushed" in push_all(here, str(run.folder)).problems[0]
+    assert "two computations of this run were pushed" in push_all(here, str(run.folder)).problems[0]
     shutil.rmtree(there.folder(run))
     done = pull_all(there, str(run.folder))
-    assert done.new == 0 and "two computations of it were pushed" in done.problems[0]
+    assert done.new == 0 and "two computations of this run were pushed" in done.problems[0]
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])

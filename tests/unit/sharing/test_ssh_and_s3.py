@@ -89,7 +89,7 @@ def test_push_and_pull(here: Site, there: Site, settings: str) -> None:
 @pytest.mark.parametrize("settings", ["ssh"], indirect=True)
 def test_over_ssh_a_missing_folder_is_made_but_none_above_it(here: Site, settings: str, tmp_path: Path) -> None:
     set_remote(here, settings.replace("/remote", "/none/remote"))
-    with pytest.raises(DropnasError, match="cannot be made"):
+    with pytest.raises(DropnasError, match="cannot be created"):
         push(here.root, None, "", print)
     assert not (tmp_path / "none").exists()
 

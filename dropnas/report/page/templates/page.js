@@ -1,4 +1,4 @@
-// Links open what they lead into, long tables are sorted once they are seen, numbers are copied and downloaded.
+// Links open the sections that contain their targets, long tables become sortable when opened, buttons copy and download.
 const read = id => JSON.parse(document.getElementById(id).textContent);
 const TYPES = { CSV: "text/csv", JSON: "application/json", Markdown: "text/markdown", LaTeX: "text/x-tex" };
 const SUFFIXES = { CSV: "csv", JSON: "json", Markdown: "md", LaTeX: "tex" };
