@@ -110,7 +110,7 @@ def _chosen(select: Path, searches: int) -> int:
 
 
 def _weights(config: CorrelationConfig, search: Path) -> list[tuple[float, float]]:
-    """Alpha and p of each operation on the edge of the normal cell."""
+    """Alpha and p of each operation on the configured edge of the normal cell."""
     found = AlphasFile.read(search)
     edge = (config.node, config.predecessor)
     if edge not in edges():

@@ -1,6 +1,6 @@
 """The data sets that this package reads, and the configuration of the data stage.
 
-The plan reads this module, so it does not import torch.
+No torch here: `plan` must start fast.
 """
 
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
 """The configurations of the retrain, select and transfer stages.
 
-The plan reads this module, so it does not import torch. Every default is the paper's value or, where the paper is
+No torch here: `plan` must start fast. Every default is the paper's value or, where the paper is
 silent, the release's behaviour; docs/decisions.md gives the reasons.
 """
 

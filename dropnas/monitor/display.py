@@ -43,7 +43,7 @@ def show(
 
     Args:
         once: whether to show it only once.
-        over: waits for at most a number of seconds, and returns whether the workflow has ended.
+        over: waits for at most the given seconds, and returns whether the workflow has ended.
         seen: receives each snapshot.
     """
     output, line, ended = console(WIDTH), "", once

@@ -142,7 +142,7 @@ def fitting_lines(
     """What fits into a budget of hours, what it answers, and what stays open.
 
     Args:
-        out: a parameter file to write with the part that fits.
+        out: where to write a parameter file with the part that fits.
         requested: see `ladder`.
 
     Raises:

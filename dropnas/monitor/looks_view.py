@@ -52,7 +52,7 @@ def looks_cost(plan: Plan, each: "Series[float]") -> DataFrame:
 
 
 def _open(since: NDArray[np.int64], looks: DataFrame) -> DataFrame:
-    """The share of simulated reproductions in which each question is open after each look."""
+    """For each look and question: the share of simulated reproductions in which it is still open after the look."""
     return DataFrame([((since == NEVER) | (since > at)).mean(axis=0) for at in looks.index])
 
 

@@ -165,10 +165,10 @@ def timing(work: Compute, full: int, share: float, device: str) -> Timing:
 
 
 def through_line(small: int, shortest: Sequence[float], size: int, times: Sequence[float], full: int) -> Timing:
-    """The time of a batch of `full` images, extrapolated from repetitions of a small and a larger batch.
+    """The time of a full batch, extrapolated from repetitions of a small and a larger batch.
 
-    It is at least the time of the larger batch, and at most in proportion to it. The spread comes from lines through
-    the 10 % and 90 % quantiles, and includes the part of the line that these bounds cut off.
+    The time is at least the time of the larger batch, and at most in proportion to it. The spread comes from lines
+    through the 10 % and 90 % quantiles, and includes the part of the line that these bounds cut off.
     """
 
     def line(short: float, long: float) -> float:

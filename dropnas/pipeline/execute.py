@@ -26,7 +26,7 @@ PATIENCE = 5.0  # seconds between checks of runs that another process computes
 
 
 def never() -> bool:
-    """The default of `warned`: no stop signal arrives."""
+    """The default of the argument `warned`: no stop signal arrived."""
     return False
 
 

@@ -37,7 +37,7 @@ class CellRuns:
     Attributes:
         searches, trainings: the runs of all seeds; at least one training.
         chosen: the training whose parameters are shown.
-        random: the trainings of random search, to which a relative improvement refers.
+        random: the trainings of random search, the baseline of relative improvements.
     """
 
     searches: Sequence[Run]

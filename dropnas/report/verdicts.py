@@ -86,7 +86,7 @@ def verdicts(table: Table) -> list[CellVerdict]:
 
 
 def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
-    """The values of our number and the names of their runs.
+    """Our values behind a number of a table, and the names of the runs that gave them.
 
     For an error, only the first training of each architecture is used, because others add no independent search.
     """

@@ -1,4 +1,4 @@
-"""The configurations of the search and derive stages. The plan reads this module, so it does not import torch.
+"""The configurations of the search and derive stages. No torch here: `plan` must start fast.
 
 Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md gives the
 reasons.

@@ -1,4 +1,4 @@
-"""Every search method, by its name in a parameter file. The plan reads this module, so it does not import torch.
+"""Every search method, by its name in a parameter file. No torch here: `plan` must start fast.
 
 Design choices: an entry holds everything that the package knows about a method besides its algorithm. A new method
 therefore needs one file and one entry. The fingerprint of a search does not cover this module, so a new entry changes

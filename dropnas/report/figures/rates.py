@@ -1,9 +1,10 @@
 """Figure 2: accuracy against the drop path rate r, and at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
-Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; the
-accuracy of the final epoch is drawn in grey. The positions on the axis are equally spaced: on a logarithmic axis the
-rates are almost equally spaced too, but p_d = 0 has no place. The three p_d of other methods are to the right of the
-curve. The paper does not print its curve as numbers, but Tables 4 and 5 have some of its points, which are drawn.
+Design choices: a point is the mean over the trainings of the best test accuracy of any epoch, as in the paper, and its
+bar is their sample standard deviation. The accuracy of the final epoch is drawn in grey. The positions on the axis are
+equally spaced: on a logarithmic axis the rates are almost equally spaced too, but p_d = 0 has no place. The three p_d
+of other methods are to the right of the curve. The paper does not print its curve as numbers, but Tables 4 and 5 have
+some of its points, which are drawn.
 """
 
 from collections.abc import Mapping, Sequence

@@ -48,8 +48,8 @@ class Complete:
 
     Attributes:
         table: the table.
-        trainings: the folders of the trainings behind each cell, by row and column as the entries name them.
-        shortfalls: the cells with fewer runs than planned.
+        trainings: the folders of the trainings behind each number, by row and column of the table.
+        shortfalls: the numbers with fewer runs than planned.
     """
 
     table: Table

@@ -117,7 +117,7 @@ def _taint(inputs: Iterable[Found]) -> str:
 
 
 def _without_conflicts(found: dict[str, Found]) -> dict[str, Found]:
-    """Exclude runs that read different versions of a missing input, and the runs that depend on them."""
+    """Exclude runs whose manifests disagree about an input outside the store, and the runs that depend on them."""
     read: dict[str, set[str]] = {}
     for one in found.values():
         for name in one.unchecked:

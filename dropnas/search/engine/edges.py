@@ -1,8 +1,8 @@
 """The states of a cell, the edges that leave them, and the sums at the nodes.
 
-Design choices: the common work of the edges from a state (its ReLU, its grids) is computed once, on first use. Dilated
-convolutions work on the four grids of the maps. A node therefore has two sums, one of maps and one of grids, which are
-added at the end.
+Design choices: all edges that leave a state need its ReLU and its grids, which are therefore computed once, on first
+use. Dilated convolutions work on these four grids of the maps. A node therefore has two sums, one of maps and one of
+grids, which are added at the end.
 """
 
 from collections.abc import Sequence

@@ -10,10 +10,10 @@ which avoids cancellation.
 
 Maps of G operations are (G, pixels, C). Maps of a state are (pixels, K * C), with C channels for each of K supernets;
 operation g belongs to supernet g % K. Two strides describe both layouts: from source to source, and from pixel to
-pixel. `layers` has five numbers for each operation: the side and the dilation of its kernel, the index of its first
-matrix, and the offsets of its taps and of its pointwise weights. BLOCK is the number of pixels of a tile, and WIDE the
-number of channels that fit in it. Both are powers of two; values beyond the maps are masked. TYPE is the type of the
-sums.
+pixel. A row of `layers` has five numbers for one operation: the side and the dilation of its kernel, the index of its
+first matrix, and where its depthwise and its pointwise weights begin among all weights. BLOCK is the number of pixels
+of a tile, and WIDE the number of channels that fit in it. Both are powers of two; values beyond the maps are masked.
+TYPE is the type of the sums.
 """
 
 # mypy: ignore-errors
