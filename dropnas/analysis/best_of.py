@@ -1,4 +1,4 @@
-r"""Compares our runs with one printed number: the lowest error of m runs whose deviation is not printed.
+r"""Compares our runs with one printed number: the lowest error of m runs, whose deviation need not be printed.
 
 Under one common normal distribution, the pivot T = (printed lowest − our mean) / our deviation depends only on n, the
 number of our runs, and on m. With a normal Z and an independent S² = χ²(n−1)/(n−1),
@@ -9,9 +9,9 @@ The two-sided test, the confidence interval and the equivalence test are therefo
 1 is the prediction t-test of a single training.
 
 Design choices: the expectation is computed by quadrature (Gauss-Hermite over Z, Gauss-Legendre over S), which is
-deterministic and far more exact than a verdict needs. The reported difference is the median-unbiased one: the expected
-lowest error of m of our runs minus the printed error. The lowest of our n runs would not be comparable if n differs
-from m.
+deterministic and far more exact than a verdict needs. The reported difference is median-unbiased: the median of the
+lowest error of m further runs of ours, minus the printed error. The lowest of our n runs is not used, because it is
+comparable only if n = m.
 """
 
 import math
@@ -26,8 +26,8 @@ from dropnas.analysis.comparison import CONFIDENCE, Comparison, Sample
 
 NORMAL_NODES, SPREAD_NODES = 64, 400
 TAIL = 1e-14  # neglected probability beyond the largest S
-ALIKE = (0.55, 1.8)  # ratios of our deviation to the paper's at which both error rates of the test stay at 5 %
-FARTHEST = 1e7  # bound for all quantiles, in our deviations
+ALIKE = (0.55, 1.8)  # our deviation / the paper's: limits between which at most 5 % of verdicts are wrong
+FARTHEST = 1e7  # limit of the search for a quantile, in units of our deviation
 
 
 @cache
@@ -53,7 +53,7 @@ def lowest_below(t: float, n: int, m: int) -> float:
     """P(the lowest of m new runs ≤ mean + t · deviation of n runs), if all have the same normal distribution.
 
     Args:
-        t: the threshold, in deviations (n - 1) of the n runs.
+        t: the threshold, in units of the sample deviation of the n runs.
         n: number of runs behind the mean and the deviation, at least 2.
         m: number of new runs, at least 1.
     """
@@ -73,7 +73,7 @@ def quantile(probability: float, n: int, m: int) -> float:
 
 
 def expected_lowest(ours: Sample, m: int) -> float:
-    """The expected lowest error of m runs like ours: the median of its predictive distribution."""
+    """The lowest error to expect from m runs like ours: the median of its predictive distribution."""
     return ours.mean + quantile(0.5, ours.n, m) * ours.std
 
 
@@ -83,7 +83,7 @@ def scatter_alike(ours: Sample, paper: Sample) -> bool:
 
 
 def compare_lowest(ours: Sample, printed: float, m: int, margin: float, paper: Sample | None = None) -> Comparison:
-    """Compare our runs with the printed lowest of m, as a difference of location, with equivalence within ± margin.
+    """Compare our runs with the printed lowest of m runs: test for a shift, and for equivalence within ± margin.
 
     Args:
         printed: the lowest error of m runs.

@@ -4,12 +4,11 @@ There are six kinds of claims: one method is better than others; a contrast is p
 another correlation or a fixed number; one count is higher than another; something is rare; a printed best error is
 reached.
 
-Design choices: every test is one-sided in the direction of the claim. Its mirror image decides whether the claim is
-contradicted. A claim about several comparisons holds only if each of them is significant at the level, without
-correction. A false claim could hold only if its false comparison were significant, so the level is kept
-(intersection-union test). Such a claim is contradicted if the opposite of one comparison is significant with Holm's
-correction, because any one of them is sufficient. The same functions take our runs and the paper's printed means, so
-the same standard applies to both.
+Design choices: every test is one-sided in the direction of the claim. The same test in the opposite direction decides
+whether the claim is contradicted. A claim about several comparisons holds only if each of them is significant. This
+needs no correction (intersection-union test): a false claim has a false comparison, and that one would have to be
+significant too. One comparison is sufficient to contradict the claim, so the tests in the opposite direction have
+Holm's correction. The same functions take our runs and the paper's printed means, so the same standard applies to both.
 """
 
 import math

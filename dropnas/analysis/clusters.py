@@ -1,8 +1,8 @@
 """Clusters the operations of an edge by the inner products of their features (Figures 1, 4; Sections 2.2, 5.2).
 
 Design choices: the coordinates are computed from the inner products and preserve all distances. K-means, PCA and
-silhouette therefore give the same results as on the full features. PCA does not fix the sign of an axis; here the
-farthest point on an axis is positive.
+silhouette therefore give the same results as on the full features. PCA does not fix the sign of an axis; here the sign
+is such that the farthest point is positive.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from dropnas.errors import DropnasError
 
 STARTS = 10  # restarts of K-means
 AXES = 2
-DIGITS = 9  # decimals to which points count as equal, because their rounding errors differ
+DIGITS = 9  # points that are equal to this many decimals count as one, because of rounding errors
 Gram = NDArray[np.float64]
 Points = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ def plane(points: Points) -> tuple[Points, tuple[float, float]]:
 
 
 def distinct_points(gram: Gram, where: str) -> Points:
-    """Compute the coordinates of features that can be clustered.
+    """Compute the coordinates of the features, and check that they can be clustered.
 
     Raises a DropnasError if the features are not finite, or all equal.
     """

@@ -23,9 +23,9 @@ from scipy.special import stdtr, stdtrit
 from dropnas.analysis.summary import Summary, summarise
 
 CONFIDENCE = 0.95  # level of every interval
-POWER = 0.8  # probability of detecting the smallest difference
+POWER = 0.8  # probability with which the smallest detectable difference is detected
 FEW = 5  # runs; with fewer, Welch's degrees of freedom are useless in the tails
-OPTIMISM = 3  # degrees of freedom that Welch's formula has too many in the tails
+OPTIMISM = 3  # number of degrees of freedom by which Welch's formula is too high in the tails
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Estimate:
 
     value: float  # the estimate, in the unit of the means
     error: float  # its standard error; 0 if no sample has any spread
-    freedom: float  # degrees of freedom, by Welch and Satterthwaite or fewer
+    freedom: float  # degrees of freedom: Welch-Satterthwaite, or reduced by `cautious`
 
     def p_above(self, bound: float) -> float:
         """One-sided p-value of the claim that the true value is greater than a bound."""
@@ -103,7 +103,7 @@ def of_summary(summary: Summary) -> Sample | None:
 
 
 def printed_sample(mean: float, population_std: float, n: int) -> Sample:
-    """Make a sample of a printed mean and population deviation; the deviation is converted to n - 1."""
+    """Make a sample from a printed mean and population deviation; the deviation is converted to n - 1."""
     return Sample(n, mean, population_std * math.sqrt(n / (n - 1)))
 
 
@@ -146,7 +146,7 @@ def improvement(method: Sample, random: Sample) -> tuple[float, tuple[float, flo
     """The improvement (random - method) / random in percent, with its 95 % interval.
 
     It is often used to compare search methods (Yang et al., 2020), because it does not reward an easy search space. The
-    interval is None if there is no spread, or if the mean of random search does not differ from zero.
+    interval is None if there is no spread, or if the mean of random search does not differ significantly from zero.
     """
     ratio = method.mean / random.mean
     value = 100 * (1 - ratio)

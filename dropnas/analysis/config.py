@@ -1,4 +1,4 @@
-"""The configurations of the diagnostics behind Figures 1, 4 and 5. The plan imports this module: no torch here."""
+"""The configurations of the diagnostics behind Figures 1, 4 and 5. The plan imports this module, so it has no torch."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,7 +14,7 @@ class ClustersConfig:
         features: features to cluster: `maps` concatenates the feature maps of all images, `means` takes their means
             over the images.
         clusters: number of clusters of K-means.
-        seed: seed of the choice of images and of K-means. The key `seeds` of a parameter file sets it.
+        seed: seed for the choice of images and for K-means. The key `seeds` of a parameter file sets it.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -45,7 +45,7 @@ class VariantConfig:
 
 @dataclass(frozen=True)
 class CorrelationConfig:
-    """Stand-alone accuracy of each operation on one edge of the normal cell, against its weight p of Eq. 1 (Figure 5).
+    """Correlation of p (Eq. 1) with stand-alone accuracy, for the operations on an edge of the normal cell (Figure 5).
 
     The inputs are the select run, then the search behind each of its candidates in their order, then one retraining for
     each operation in the order of `operations`.

@@ -1,11 +1,12 @@
-"""The correlation stage: does p predict how good an operation is on its own (Section 5.5, Figure 5)?
+"""The correlation stage: does the weight p of Eq. 1 predict how good an operation is on its own (Figure 5)?
 
-Design choices: the "predicted alpha" of Figure 5 is between 0.10 and 0.16, around 1/8, so it is p of Eq. 1 over all
-eight operations. The correlated accuracy is the best test accuracy of any epoch, as everywhere in the paper; that of
-the final epoch is also recorded. Seven points are few, so each coefficient has a 95 % interval. Pearson's uses Fisher's
-z. Spearman's uses Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000). A coefficient of
-±1 has no interval: Fisher's z is infinite, and an interval of width zero would claim certainty. Spearman's p-value is
-exact up to EXACT orders of the points, because the usual approximation by t needs many points.
+Design choices: the "predicted alpha" of Figure 5 is between 0.10 and 0.16, around 1/8. It is therefore p of Eq. 1, a
+softmax over all eight operations (Section 5.5). The correlated accuracy is the best test accuracy of any epoch, as
+everywhere in the paper; the accuracy of the final epoch is also recorded. Seven points are few, so each coefficient has
+a 95 % interval. Both intervals use Fisher's z; Spearman's has the variance (1 + rho^2 / 2) / (n - 3) of Bonett and
+Wright (2000). A coefficient of ±1 has no interval: Fisher's z is infinite, and an interval of width zero would claim
+certainty. Spearman's p-value comes from the permutations of the points, because the usual approximation by t needs many
+points.
 """
 
 import math
@@ -28,7 +29,7 @@ from dropnas.workspace import Workspace
 
 CONFIDENCE = 0.95
 FEWEST = 4  # values; the variance of Fisher's z is 1 / (n - 3)
-EXACT = 10_000  # largest number of orders; seven points have 5,040, and for more points orders are sampled
+EXACT = 10_000  # largest number of permutations, which seven points (5,040) do not reach; otherwise they are sampled
 UNDEFINED = Coefficient(None, None, None, None)
 
 

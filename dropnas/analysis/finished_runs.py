@@ -25,7 +25,7 @@ class Run:
     stage: str
     device: str  # model of the GPU or CPU
     seconds: float  # total computing time, including all interrupted attempts
-    data: str  # readable name of the data set of the training, its first input
+    data: str  # readable name of the first input; for a training, this is its data set
 
     @property
     def name(self) -> str:

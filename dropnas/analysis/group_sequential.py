@@ -1,10 +1,10 @@
-r"""Tests at several looks: alpha spending, boundaries, and p-values, intervals and estimates valid over all looks.
+r"""Tests at several interim looks: alpha spending, boundaries, and p-values and intervals valid over all looks.
 
 There is one design: Lan-DeMets spending with O'Brien-Fleming-like boundaries. Time t is the number of seeds so far, as
 a fraction of the largest number. By time t, a one-sided test of level a may have spent 2 − 2Φ(z_{a/2}/√t): little at
 first, and all of the level at t = 1. The boundaries follow from the joint normal distribution of the z statistics,
 whose correlation at times s < t is √(s/t), by recursive numerical integration (Armitage, McPherson and Rowe). There are
-no lower boundaries for futility. The level holds even if sampling continues where it could have stopped.
+no lower boundaries for futility. The level holds even if sampling continues after a boundary is crossed.
 
 With few seeds, the statistic is not normal. A boundary is therefore used as a nominal level: at each look, the p-value
 of the exact or Welch test is compared with the tail probability of the boundary (Jennison and Turnbull, Section 3.8,
@@ -134,7 +134,7 @@ def exits(
 
 @cache
 def nominal_levels(level: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
-    """The level of the one-sided test at each look that gives the whole design this level."""
+    """For each look, the level of its one-sided test; the whole design then has the level `level`."""
     return tuple(float(p) for p in ndtr(-boundaries([level], fractions)[0]))
 
 
@@ -170,8 +170,9 @@ def boundary(level: Any, look: int, fractions: Sequence[float]) -> Array:
 def repeated_interval(
     value: float, error: float, freedom: float, look: int, fractions: tuple[float, ...], confidence: float = 0.95
 ) -> tuple[float, float] | None:
-    """The repeated confidence interval at a look: the intervals of all looks cover the true value together with this
-    confidence. None if the error is 0.
+    """The repeated confidence interval at a look; None if the error is 0.
+
+    With this confidence, the intervals of all looks cover the true value.
     """
     if not error:
         return None
@@ -183,10 +184,10 @@ def repeated_interval(
 def median_unbiased(
     value: float, error: float, p_above: float, look: int, fractions: tuple[float, ...], level: float = 0.05
 ) -> float:
-    """The median-unbiased estimate after looks that end when a two-sided boundary of this level is crossed.
+    """The median-unbiased estimate, if looks end as soon as a two-sided boundary of the level `level` is crossed.
 
-    It uses the stage-wise order: a result is more extreme if a boundary was crossed at an earlier look or, at the same
-    look, if its z is larger.
+    It uses the stage-wise order: a result is more extreme if it crosses the upper boundary at an earlier look, or if
+    its z is larger at the same look.
 
     Args:
         value, error: the difference at the last look, and its standard error.
@@ -217,7 +218,7 @@ def chance(value: Any, now: Any, then: Any, low: Any, high: Any) -> Any:
     It assumes that the current trend continues: the later estimate scatters around the current one.
 
     Args:
-        now, then: its current and its later standard error.
+        value, now: the current estimate and its standard error. then: the standard error of the later estimate.
         low, high: bounds on the later estimate.
     """
     width = then * np.sqrt(np.maximum(1 - (then / now) ** 2, 1e-12))

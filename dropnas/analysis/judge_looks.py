@@ -1,12 +1,12 @@
-"""Decides, from means and deviations at a look, which questions are answered, which continue, and which are given up.
+"""Decides from the means and deviations at an interim look which questions are answered, continue, or are given up.
 
 The same code judges the real reproduction and ten thousand simulated ones. Arrays therefore have an axis for the
-reproductions, of length 1 for the real one. Printed means are decided by Welch's test and an equivalence test, with
-Holm's correction over a table. A claim holds only if all its contrasts are significant, each at the level itself
-(intersection-union test). It is contradicted if the opposite of one contrast is significant with Bonferroni's
-correction. All p-values are valid over all looks (`group_sequential`), where time is the fraction of the largest number
-of seeds. The paper's runs are the same at every look, so the statistics of the looks are more strongly correlated than
-the boundaries assume.
+reproductions, of length 1 for the real one. Comparisons with printed means are decided by Welch's test and an
+equivalence test, with Holm's correction over a table. A claim holds only if all its contrasts are significant, without
+correction (intersection-union test). It is contradicted if the opposite of one contrast is significant with
+Bonferroni's correction. All p-values are valid over all looks (`group_sequential`), where time is the fraction of the
+largest number of seeds. The paper's runs are the same at every look, so the statistics of the looks are more strongly
+correlated than the boundaries assume. This makes the tests conservative.
 
 An undecided question continues unless even the largest number of seeds is unlikely to decide it: its conditional power
 is below one in five. The conditional power assumes the current trend, and a deviation pooled from ours and the expected
@@ -30,7 +30,7 @@ from dropnas.analysis.verdict import LEVEL, holm
 HARDLY = 0.2  # conditional power below which a question gets no further seeds
 Flags = NDArray[np.bool_]
 NEVER = -1
-# directions of a number's four tests: above, below, above, below
+# signs of a number's four tests, whose directions are above, below, above, below
 SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]
 
 
@@ -75,7 +75,7 @@ class Asked:
 
     @cached_property
     def families(self) -> list[NDArray[np.intp]]:
-        """The numbers of each table."""
+        """For each table, the indices of its numbers."""
         names = [one.family for one in self.questions.numbers]
         return [np.flatnonzero([name == family for name in names]) for family in dict.fromkeys(names)]
 
@@ -101,14 +101,14 @@ class Asked:
 
     @cached_property
     def of_claims(self) -> list[NDArray[np.intp]]:
-        """The contrasts of each claim."""
+        """For each claim, the indices of its contrasts."""
         ends = np.cumsum([0, *self.sizes])
         return [np.arange(first, last) for first, last in pairwise(ends)]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The state after a look; the last axis but one of all arrays is the reproduction."""
+    """The state after a look; in all arrays, the last axis but one is the reproduction."""
 
     look: int  # index of the last look; 0 is the first
     present: Flags  # experiments that have the seeds of this look
@@ -116,7 +116,7 @@ class Judged:
     # one-sided p-values of each number over all looks, [4, reproductions, numbers]: above 0, below 0, above -margin,
     # below the margin
     sides: Array
-    # lower, higher: p-values of each contrast being below and above 0
+    # lower, higher: p-values for each contrast to be below 0, and above 0
     lower: Array
     higher: Array
     # differs, agrees: p-values of each number, corrected over its table
@@ -127,7 +127,7 @@ class Judged:
     holds: Flags
     contradicted: Flags
     claim_since: NDArray[np.int64]  # the look that decided each claim; -1 means undecided
-    # number_open, claim_open: numbers and claims that continue
+    # number_open, claim_open: whether each number and each claim continues
     number_open: Flags
     claim_open: Flags
     next: Flags  # experiments that need the seeds of the next look
@@ -295,7 +295,7 @@ def _number_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Ar
 
 
 def _last_nominal(levels: Array, asked: Asked) -> Array:
-    """The nominal level at the last look of designs with these levels."""
+    """For designs with these levels, the nominal level at the last look."""
     return np.asarray(ndtr(-boundary(levels, len(asked.schedule) - 1, asked.fractions)))
 
 

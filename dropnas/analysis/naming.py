@@ -1,4 +1,4 @@
-"""Distinct names for the operations of a space: 3-skip has three skip-connects, each with its own alpha."""
+"""Distinct names for the operations of a space: the space 3-skip has three skip-connects, each with its own alpha."""
 
 from collections import Counter
 from collections.abc import Sequence

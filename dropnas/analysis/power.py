@@ -15,11 +15,11 @@ def smallest(questions: Questions, stds: Array, n: int) -> list[list[float]]:
     """For each claim and contrast, the smallest true difference that n seeds detect, in points of error.
 
     Each of a claim's m contrasts is tested with the power 0.8^(1/m), so that the claim holds with a probability of 80 %
-    if the contrasts are independent. Contrasts that share an experiment make it hold more often.
+    if the contrasts are independent. If contrasts share an experiment, the claim holds more often.
 
     Args:
         stds: deviation of a single seed, for each experiment.
-        n: number of seeds on each side, at least two, without intermediate looks.
+        n: number of seeds of each experiment, at least two; no interim looks.
     """
     asked = Asked.of(questions, (n,))
     error = np.sqrt(stds**2 @ (asked.weights**2).T / n)

@@ -26,7 +26,7 @@ class Truth:
 
 
 def as_printed(asked: Asked, random: np.random.Generator, count: int) -> Asked:
-    """Compare every reproduction with the paper's numbers."""
+    """Keep the paper's printed numbers for all reproductions."""
     return asked
 
 

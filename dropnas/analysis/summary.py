@@ -28,7 +28,7 @@ class Summary:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """All statistics of the values. Raises ValueError without values."""
+    """All statistics of the values. Raises a ValueError if there are none."""
     mean, n = fmean(values), len(values)
     squares = math.fsum((value - mean) ** 2 for value in values)
     std = math.sqrt(squares / (n - 1)) if n > 1 else None

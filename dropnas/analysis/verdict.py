@@ -6,9 +6,9 @@ Holm's correction. A table without true differences shows a "differs" in at most
 number is off by the margin shows an "agrees" in at most 5 % of cases. A difference that is significant, but
 significantly smaller than the margin, counts as agreement.
 
-Holm's correction rejects more than Bonferroni's with the same guarantee. The false discovery rate is not used because a
-single wrong "differs" in a table is too many. Holm's correction does not need independence. The cells of a table are
-not independent: they share a data set, and those of Table 6 also share its first column.
+Holm's correction has the same guarantee as Bonferroni's, and rejects more. The false discovery rate is not used because
+a single wrong "differs" in a table is too many. Holm's correction does not need independence, which comparisons on one
+data set, or with one common method (Table 6), do not have.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Judged:
 
     @property
     def measurable(self) -> bool:
-        """Whether a difference is significant, whether or not it is within the margin."""
+        """Whether the difference is significant, even if it is within the margin."""
         return self.p_differs <= LEVEL
 
 
