@@ -10,8 +10,8 @@ The two-sided test, the confidence interval and the equivalence test are therefo
 
 Design choices: the expectation is computed by quadrature (Gauss-Hermite over Z, Gauss-Legendre over S), which is
 deterministic and far more exact than a verdict needs. The reported difference is median-unbiased: the median of the
-lowest error of m further runs of ours, minus the printed error. The lowest of our n runs is not used, because it is
-comparable only if n = m.
+lowest error of m further runs of ours, minus the printed error. The lowest of our n runs is comparable with the printed
+one only if n = m, so it is not used.
 """
 
 import math

@@ -7,8 +7,8 @@ reached.
 Design choices: every test is one-sided in the direction of the claim. The same test in the opposite direction decides
 whether the claim is contradicted. A claim about several comparisons holds only if each of them is significant. This
 needs no correction (intersection-union test): a false claim has a false comparison, and that one would have to be
-significant too. One comparison is sufficient to contradict the claim, so the tests in the opposite direction have
-Holm's correction. The same functions take our runs and the paper's printed means, so the same standard applies to both.
+significant too. In the opposite direction, one significant comparison contradicts the claim, so these tests have Holm's
+correction. The same functions take our runs and the paper's printed means, so the same standard applies to both.
 """
 
 import math

@@ -23,7 +23,7 @@ from scipy.special import stdtr, stdtrit
 from dropnas.analysis.summary import Summary, summarise
 
 CONFIDENCE = 0.95  # level of every interval
-POWER = 0.8  # probability with which the smallest detectable difference is detected
+POWER = 0.8  # power for which the smallest detectable difference is computed
 FEW = 5  # runs; with fewer, Welch's degrees of freedom are useless in the tails
 OPTIMISM = 3  # number of degrees of freedom by which Welch's formula is too high in the tails
 

@@ -1,4 +1,7 @@
-"""The configurations of the diagnostics behind Figures 1, 4 and 5. The plan imports this module, so it has no torch."""
+"""The configurations of the diagnostics behind Figures 1, 4 and 5.
+
+The plan imports this module, so it must not import torch.
+"""
 
 from dataclasses import dataclass, field
 from typing import Literal

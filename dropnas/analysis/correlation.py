@@ -5,8 +5,8 @@ softmax over all eight operations (Section 5.5). The correlated accuracy is the 
 everywhere in the paper; the accuracy of the final epoch is also recorded. Seven points are few, so each coefficient has
 a 95 % interval. Both intervals use Fisher's z; Spearman's has the variance (1 + rho^2 / 2) / (n - 3) of Bonett and
 Wright (2000). A coefficient of ±1 has no interval: Fisher's z is infinite, and an interval of width zero would claim
-certainty. Spearman's p-value comes from the permutations of the points, because the usual approximation by t needs many
-points.
+certainty. Spearman's p-value comes from a permutation test, exact up to EXACT permutations, because the usual
+approximation by t needs many points.
 """
 
 import math
@@ -29,7 +29,7 @@ from dropnas.workspace import Workspace
 
 CONFIDENCE = 0.95
 FEWEST = 4  # values; the variance of Fisher's z is 1 / (n - 3)
-EXACT = 10_000  # largest number of permutations, which seven points (5,040) do not reach; otherwise they are sampled
+EXACT = 10_000  # largest number of permutations; seven points have 5,040. If there are more, they are sampled
 UNDEFINED = Coefficient(None, None, None, None)
 
 

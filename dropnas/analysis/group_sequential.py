@@ -1,4 +1,4 @@
-r"""Tests at several interim looks: alpha spending, boundaries, and p-values and intervals valid over all looks.
+r"""Tests at several interim looks: alpha spending, boundaries, and p-values, intervals and estimates over all looks.
 
 There is one design: Lan-DeMets spending with O'Brien-Fleming-like boundaries. Time t is the number of seeds so far, as
 a fraction of the largest number. By time t, a one-sided test of level a may have spent 2 − 2Φ(z_{a/2}/√t): little at
@@ -218,7 +218,8 @@ def chance(value: Any, now: Any, then: Any, low: Any, high: Any) -> Any:
     It assumes that the current trend continues: the later estimate scatters around the current one.
 
     Args:
-        value, now: the current estimate and its standard error. then: the standard error of the later estimate.
+        value: the current estimate.
+        now, then: the standard errors of the current and of the later estimate.
         low, high: bounds on the later estimate.
     """
     width = then * np.sqrt(np.maximum(1 - (then / now) ** 2, 1e-12))

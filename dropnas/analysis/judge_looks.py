@@ -116,7 +116,7 @@ class Judged:
     # one-sided p-values of each number over all looks, [4, reproductions, numbers]: above 0, below 0, above -margin,
     # below the margin
     sides: Array
-    # lower, higher: p-values for each contrast to be below 0, and above 0
+    # lower, higher: for each contrast, the p-value that it is below 0, and that it is above 0
     lower: Array
     higher: Array
     # differs, agrees: p-values of each number, corrected over its table

@@ -19,7 +19,7 @@ def smallest(questions: Questions, stds: Array, n: int) -> list[list[float]]:
 
     Args:
         stds: deviation of a single seed, for each experiment.
-        n: number of seeds of each experiment, at least two; no interim looks.
+        n: number of seeds of each experiment, at least two, without interim looks.
     """
     asked = Asked.of(questions, (n,))
     error = np.sqrt(stds**2 @ (asked.weights**2).T / n)

@@ -1,7 +1,7 @@
 """The file format of an archive: a zip with checksums.
 
 Design choices: names are sorted, and time, mode and compression are fixed, so the same content always gives the same
-file. `SHA256SUMS` lists every other file, for `sha256sum --check` and for the reader here. An archive is not trusted:
+file. `SHA256SUMS` lists every other file, for `sha256sum --check` and for `Archive.read`. An archive is not trusted:
 only plain files with relative names are extracted, and links, absolute names, `..` and duplicate names are rejected.
 """
 
@@ -34,7 +34,7 @@ REMEDY = "download the archive again"
 
 
 def write_archive(file: Path, content: Mapping[str, bytes]) -> None:
-    """Write an archive of files, given by their names in it, with their checksums."""
+    """Write an archive of these files (content by name) and of their checksums."""
     sums = "".join(f"{hashlib.sha256(content[name]).hexdigest()}  {name}\n" for name in sorted(content))
     folders = {f"{folder}/": b"" for name in content for folder in PurePosixPath(name).parents if folder.name}
     stream = io.BytesIO()
@@ -82,8 +82,8 @@ def opened(file: Path) -> Iterator[Archive]:
     """Open an archive.
 
     Raises:
-        DropnasError: the file is not an archive or is damaged, contains anything but plain files, or its checksums do
-            not list exactly its files.
+        DropnasError: the file is not an archive or is damaged, contains anything but plain files, or has a list of
+            checksums that does not name exactly its files.
     """
     with ExitStack() as stack:
         with _damage_reported(file):

@@ -42,7 +42,7 @@ def comparison(first: str, second: str, root: Path, *, as_json: bool) -> str:
 
 
 def other_store(word: str, profile: str, root: Path) -> Other:
-    """Read the store that the page of a profile is compared with."""
+    """Read the store with which the page of a profile is compared."""
     (results, theirs), ours = _read(word, root), _settings(root / RESULTS / profile)
     return Other(word, results, tuple(protocol_lines((profile, results.profile), ours, theirs)))
 
@@ -59,7 +59,7 @@ def _read(word: str, root: Path) -> tuple[VerdictsFile, Settings]:
 
 
 def _read_folder(folder: Path, word: str) -> tuple[VerdictsFile, Settings]:
-    """Read a folder of results, or those of a store's only profile."""
+    """Read a folder of results, or the results of the only profile in a store."""
     found = [folder] if (folder / VerdictsFile.FILE).is_file() else []
     found = found or sorted(file.parent for file in (folder / RESULTS).glob(f"*/{VerdictsFile.FILE}"))
     if len(found) > 1:

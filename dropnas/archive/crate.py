@@ -113,7 +113,7 @@ def _action(
 
 
 def _one_or_all(entities: Sequence[Any]) -> Any:
-    """A single entity without a list, as RO-Crate requires."""
+    """The entities as a list, or a single one without a list, as RO-Crate requires."""
     return entities[0] if len(entities) == 1 else entities
 
 

@@ -1,4 +1,4 @@
-"""Packs a reproduction into one file for publication: its runs without weights, results, frozen plan and metadata.
+"""Packs a reproduction into one file for publication: results, frozen plan, metadata and runs (without weights).
 
 Design choices: every run is checked against its manifest and its name, and a damaged run is an error. Receipts are made
 from the manifests. The same store gives the same bytes.
@@ -44,14 +44,14 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     """Refresh the results of a plan and write its archive.
 
     Args:
-        source: a parameter file (of a sequential plan, its newest look is packed), or a frozen plan (`plans/<id>` below
-            the root).
+        source: a parameter file, or a frozen plan (`plans/<id>` below the root). For the parameter file of a sequential
+            plan, the newest look is packed.
         root: root folder of the store.
         out: the file to write; None means `<profile>.crate.zip` in the root.
         cost_of: computes the device-hours of a plan, for the page.
 
     Raises:
-        DropnasError: no run of the plan is finished, one is damaged, or `CITATION.cff` is missing.
+        DropnasError: no run of the plan is finished, a run is damaged, or `CITATION.cff` is missing.
     """
     folder = root / (freeze(current(source, root), root) if source.is_file() else source)
     publish(folder, root, cost_of)
@@ -82,7 +82,7 @@ def project() -> Path:
 
 
 def _runs(folders: list[str], root: Path) -> Iterator[tuple[str, bytes]]:
-    """The light files of finished runs, each checked."""
+    """Check finished runs, and yield their files except weights and images."""
     versions = {Path(name).name: sha256(root / name / MANIFEST) for name in folders}
     for name in folders:
         folder, manifest = root / name, ManifestFile.read(root / name)
@@ -97,7 +97,7 @@ def _runs(folders: list[str], root: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _files(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
-    """The files in a folder, except hidden ones, markers and bytecode."""
+    """The files in a folder, except hidden files, the markers of finished jobs, and bytecode."""
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
         if file.is_file() and parts[0] != DONE and not any(one[0] == "." or one == "__pycache__" for one in parts):

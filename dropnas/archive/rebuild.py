@@ -16,7 +16,7 @@ from dropnas.report.page.progress import CostOf
 from dropnas.report.page.write import PAGE
 from dropnas.runs.files import sha256
 
-NAMED = 5  # most differing files that are listed by name
+NAMED = 5  # largest number of differing files that are listed by name
 
 
 def rebuild(
@@ -54,7 +54,7 @@ def rebuild(
 
 
 def _looks(archive: Archive, unpacked: Unpacked, root: Path) -> str:
-    """Judge the looks of a sequential plan again; if that fails, keep the archive's record."""
+    """Judge the looks of a sequential plan again; if the result differs, keep the archive's record."""
     folder = f"{RESULTS}/{unpacked.profile}"
     name = f"{folder}/{LooksFile.FILE}"
     if name not in archive.sums:

@@ -39,7 +39,7 @@ class Unpacked:
         profile: the plan's profile.
         runs: number of runs in the archive.
         specs: specs of the tables and figures that the installed code can compute.
-        kept: names of tables and figures that another version of the code made; their runs are the archive's.
+        kept: names of tables and figures that another version of the code made; they are copied from it.
     """
 
     plan: Path
@@ -76,7 +76,7 @@ def _plan(archive: Archive, staged: Path) -> tuple[Path, Content]:
     folder = next(iter(folders), "")
     if len(folders) != 1 or not PLANS.fullmatch(folder):
         raise DropnasError("does not contain exactly one frozen plan", where=archive.file, remedy=REMEDY)
-    for name in archive.sums:  # the hash in a frozen plan's name does not cover markers and bytecode
+    for name in archive.sums:  # the hash in a frozen plan's name does not cover the markers of jobs and bytecode
         if name.startswith(f"{folder}/{DONE}/") or (name.startswith(folder) and "__pycache__" in name):
             raise DropnasError(f"{name} does not belong in a frozen plan", where=archive.file, remedy=REMEDY)
     check(staged / folder)
@@ -101,7 +101,7 @@ def _runs(archive: Archive, staged: Path, plan: Content) -> list[SharedRun]:
             runs.append(read_run(staged, folder))
         except DropnasError as error:
             raise DropnasError(f"{folder}: {error}", where=archive.file, remedy=REMEDY) from error
-        if runs[-1].part(heavy=True):  # an archive has no heavy parts
+        if runs[-1].part(heavy=True):  # an archive has no weights and images
             write_text(staged / folder / MARK, MARK_TEXT, flush=False)
     for problem in verify(staged).problems:
         raise DropnasError(problem.removeprefix(f"{staged}/"), where=archive.file, remedy=REMEDY)
@@ -109,7 +109,7 @@ def _runs(archive: Archive, staged: Path, plan: Content) -> list[SharedRun]:
 
 
 def _require_none_other(runs: Sequence[SharedRun], store: Store) -> None:
-    """Check that the store has no other computation of these runs, except tables and figures, which can be rebuilt."""
+    """Check that the store has no other computation of these runs. Tables and figures may differ: they are rebuilt."""
     for run in runs:
         here, shown = store.root / run.folder, run.folder.split("/")[1] in SHOWN
         if store.is_published(here) and sha256(here / MANIFEST) != run.version and not shown:

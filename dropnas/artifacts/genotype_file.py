@@ -1,6 +1,6 @@
 """genotype.json: the two cells that a search finds.
 
-This class checks the form only; `dropnas.space.genotype.Genotype` checks that the cells are valid.
+`GenotypeFile` checks only the form; `dropnas.space.genotype.Genotype` checks that the cells are valid.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """The base class of every JSON file that a run writes: a frozen dataclass with its reader and writer.
 
 Design choices: writing needs only the standard library, because a search must run with torch, numpy and safetensors
-alone. Reading checks a file strictly against the types of the dataclass, by pydantic. Unknown and missing keys, values
-of another type and numbers that are not finite are reported in one line with the file and the field. The keys are
-sorted, so equal runs give equal bytes.
+alone. Reading uses pydantic to check a file strictly against the types of the dataclass. Unknown and missing keys,
+values of another type and numbers that are not finite are reported in one line with the file and the field. The keys
+are sorted, so equal runs give equal bytes.
 """
 
 import json
@@ -24,7 +24,7 @@ class JsonFile:
     """A file of a run. Subclasses are frozen dataclasses whose fields are the keys of the file.
 
     A field with the default None is left out of the file if it is None. A field `further` holds all keys that are not
-    fields of the class; its class calls `gathered` in `as_fields`.
+    fields of the class; a class with this field calls `gathered` in `as_fields`.
 
     Attributes:
         FILE: name of the file in the folder of a run.
@@ -45,7 +45,7 @@ class JsonFile:
 
     @classmethod
     def file(cls, path: Path) -> Path:
-        """The path itself or, if it is a folder, the file of this name in it."""
+        """The path itself or, if it is a folder, the path of `FILE` in it."""
         return path / cls.FILE if path.is_dir() else path
 
     @classmethod
@@ -63,7 +63,7 @@ class JsonFile:
 
     @classmethod
     def of_text(cls, text: str, where: object) -> Self:
-        """Like `of_values`, for JSON text."""
+        """Parse JSON text, and pass the values to `of_values`."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -72,7 +72,7 @@ class JsonFile:
 
     @classmethod
     def of_values(cls, values: Any, where: object) -> Self:
-        """Check values parsed from JSON; `where` names their origin.
+        """Check values parsed from JSON, and make the object. In errors, `where` names the origin of the values.
 
         Raises a DropnasError if a field is wrong; the error names the first one.
         """
@@ -109,8 +109,9 @@ class JsonFile:
 def _first(errors: Sequence[Mapping[str, Any]]) -> str:
     """Describe the first wrong field.
 
-    A number that is not finite comes first: if a value may have several forms, pydantic reports the errors of each, and
-    this one belongs to the form that was meant. An unknown key comes second, because it may be a misspelt missing key.
+    A number that is not finite comes first: if a value may have several forms, pydantic reports the errors of each
+    form, and an infinite number or NaN belongs to the intended one. An unknown key comes second, because it may be a
+    misspelt missing key.
     """
     first = next((one for kind in (NOT_FINITE, UNKNOWN) for one in errors if one["type"] == kind), errors[0])
     field = ".".join(map(str, first["loc"])) or "the file"

@@ -1,4 +1,4 @@
-"""looks.json, in the results of a profile: what the looks of a sequential plan decided."""
+"""looks.json, in the results of a profile: what the interim looks of a sequential plan decided."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class LookedNumber:
 
 @dataclass(frozen=True)
 class LookedContrast:
-    """One comparison of a claim, with the fields of `LookedNumber`. The claim expects a negative difference."""
+    """One comparison of a claim; fields as in `LookedNumber`. If the claim is true, the difference is negative."""
 
     label: str
     seeds: int
@@ -43,7 +43,7 @@ class LookedContrast:
 
 @dataclass(frozen=True)
 class LookedClaim:
-    """A claim after the looks so far, with the fields of `LookedNumber`."""
+    """A claim after the looks so far; fields as in `LookedNumber`."""
 
     id: str
     claim: str

@@ -38,7 +38,7 @@ class MetricsFile:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The metrics of a run.
+        """Read the metrics of a run.
 
         Raises a DropnasError if the file is missing, a row has other columns, or a cell is not a finite number.
         """

@@ -30,7 +30,7 @@ class AlphasFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """Unknown keys belong to the strategy."""
+        """Collect the unknown keys, which belong to the strategy."""
         return gathered(cls, values)
 
 
@@ -62,7 +62,7 @@ class HistoryFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """Unknown keys of an epoch belong to the strategy."""
+        """Collect the unknown keys of each epoch, which belong to the strategy."""
         if not isinstance(values, dict) or not isinstance(values.get("epochs"), list):
             return values
         return {**values, "epochs": [gathered(Epoch, epoch) for epoch in values["epochs"]]}
@@ -84,7 +84,7 @@ class SearchResultFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """Unknown keys belong to the strategy."""
+        """Collect the unknown keys, which belong to the strategy."""
         return gathered(cls, values)
 
 

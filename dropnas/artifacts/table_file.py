@@ -17,7 +17,7 @@ class TableNumber:
     column: str
     column_label: str
     quantity: str  # name of the quantity, with its convention or epoch
-    source: str  # the line that has the number, as in `dropnas.report.table.Line`; empty if there is none
+    source: str  # the line of the table that shows the number (`dropnas.report.table.Line`); empty if none does
     ours: str = ""  # our number as shown; ours_mean to ours_values: its statistics; n: number of values
     ours_mean: float | None = None
     ours_std: float | None = None

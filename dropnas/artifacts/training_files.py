@@ -9,7 +9,7 @@ from dropnas.errors import DropnasError
 
 @dataclass(frozen=True)
 class NetworkFile(JsonFile):
-    """The shape of an evaluation network, from which it can be built again together with the genotype.
+    """The shape of an evaluation network, which can be built again from this shape and the genotype.
 
     Raises a DropnasError if a value is impossible.
     """

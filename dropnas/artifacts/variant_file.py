@@ -19,11 +19,11 @@ class VariantFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """Rename the key to the name of the field."""
+        """Rename the key `from` to the field `origin`."""
         if not isinstance(values, dict):
             return values
         return {"origin" if key == ORIGIN else key: value for key, value in values.items()}
 
     def values(self) -> dict[str, Any]:
-        """Rename the field to the key."""
+        """Rename the field `origin` to the key `from`."""
         return {ORIGIN: self.origin, "edge_was_there": self.edge_was_there}

@@ -71,12 +71,12 @@ class ClaimResult:
     id: str  # a short name that never changes
     claim: str  # the claim in one line
     where: str  # its place in the paper
-    test: str  # its criterion
+    test: str  # the test that decides it, in words
     # outcome, detail, comparisons: the decision by our runs at the best epoch on test, as in the paper
     outcome: str
     detail: str
     comparisons: tuple[Compared, ...]
-    comparable: bool  # whether our runs may be compared with the paper at all; False for smoke, mini and other data
+    comparable: bool  # whether our runs may be compared with the paper; False for smoke, mini and other data sets
     by_final_epoch: Decided | None = None  # the decision by our runs at the final epoch; None if it is unknown
     by_paper: Decided | None = None  # the decision by the paper's printed numbers; None if it prints none
 
