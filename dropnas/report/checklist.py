@@ -123,7 +123,7 @@ def _rates(run: Planned) -> list[float]:
 
 
 def _compared(searches: Sequence[Planned]) -> dict[str, list[str]]:
-    """The methods of each space that is searched by several."""
+    """For each space that several methods search, the names of these methods."""
     methods = defaultdict(set)
     for run in searches:
         methods[str(run.config["space"])].add(str(run.config["strategy"]))

@@ -1,10 +1,10 @@
 """The paper's claims and further questions of reviewers, each with its test and outcome; texts are in `claims.yaml`.
 
-Each claim is decided up to three times by the same test: by our runs at their best epoch on test, as in the paper; by
-our runs at the final epoch; and by the paper's printed numbers, which do not always support its text.
+Each claim is tested up to three times in the same way: with our runs at their best epoch on test, as in the paper; with
+our runs at the final epoch; and with the paper's printed numbers, which do not always support the claim.
 
-Design choices: a claim names its cells, and a source supplies the numbers in them, so all three decisions use the same
-cells. A claim with a missing number has the outcome "too few runs".
+Design choices: a claim names table cells, and a source supplies the numbers in them. All three tests therefore use the
+same cells. A claim with a missing number has the outcome "too few runs".
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,7 +74,7 @@ class Evidence:
 
 
 def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
-    """All claims, in the order of the paper; then whether DropNAS beats each of the baselines that were run.
+    """The paper's claims in their order; then, for each baseline that was run, the claim that DropNAS beats it.
 
     Args:
         reproduction: whether the runs may be compared with the paper.
@@ -131,7 +131,7 @@ def _result(
 
 
 def _ours(evidence: Evidence, epoch: str) -> Source:
-    """Our runs at the best epoch on test or at the final one; the sweep is always at the best epoch."""
+    """A source of our runs at the best epoch on test or at the final one; the sweep is always at the best epoch."""
 
     def source(table: str, row: str, column: str) -> Sample | None:
         if table == "figure2":
@@ -158,7 +158,7 @@ def _sweep(others: Callable[[str], Iterable[str]]) -> Pairs:
 
 
 def _other_rates(swept: Iterable[str]) -> list[str]:
-    """The other rates of a sweep; a placeholder stands for the lower or higher rates if there are none."""
+    """The rates of a sweep except the paper's best; if none is lower or none is higher, a placeholder is added."""
     others = [name for name in swept if name != BEST_RATE and name not in EXTREMES]
     lower = [name for name in others if float(name) < float(BEST_RATE)]
     missing = [text for text, there in (("any lower rate", lower), ("any higher rate", others != lower)) if not there]
@@ -178,7 +178,7 @@ def against_dropnas(table: str) -> Pairs:
 
 
 def pairs_of_rates() -> Pairs:
-    """Table 5: 3e-5 for both groups against each other pair."""
+    """Table 5: the rate 3e-5 for both groups against every other pair of rates."""
     best = ("table5", "3e-5", "3e-5")
     return [(f"O_np {key[1]}, O_p {key[2]}", best, key) for key in _table5() if key != best]
 
@@ -189,7 +189,7 @@ def _table5() -> list[CellKey]:
 
 
 def _baselines(table: Table | None) -> dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]]:
-    """DropNAS against each other method that was trained, by the method's name and label."""
+    """DropNAS against every other method that was trained, by the method's name and label."""
     pairs: dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]] = {}
     for row in table.layout.rows if table else ():
         role, _, method = row.key.partition("/")
@@ -200,7 +200,7 @@ def _baselines(table: Table | None) -> dict[tuple[str, str], list[tuple[str, Cel
 
 
 def _lower(source: Source, pairs: Pairs) -> Decided:
-    """Whether the first cell of every pair has the lower error."""
+    """Decide whether the first cell of every pair has the lower error."""
     sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in pairs]
     known = [(label, lower, higher) for label, lower, higher in sampled if lower and higher]
     if not pairs or len(known) < len(pairs):
@@ -220,7 +220,7 @@ def _compared(label: str, estimate: Estimate, p: float) -> Compared:
 
 
 def _weakest(pairs: Sequence[tuple[str, Sample, Sample]], decision: Decision) -> str:
-    """The decisive comparison: the one that supports the claim least."""
+    """Describe the decisive comparison: the one that supports the claim least."""
     contradicted = decision.outcome is Outcome.CONTRADICTED
     p_values = decision.p_opposite if contradicted else decision.p_holds
     p = min(p_values) if contradicted else max(p_values)
@@ -246,7 +246,7 @@ def _equal_rates(source: Source) -> Decided:
 
 
 def _reached(source: Source, key: CellKey) -> Decided:
-    """Whether our runs reach the printed best of eight or, on ImageNet, the error of the single training."""
+    """Decide whether our runs reach the printed best of eight or, on ImageNet, the error of the single training."""
     ours, cell = source(*key), printed_cell(*key)
     if ours is None or cell.mean is None:
         return Decided(Outcome.TOO_FEW, "Fewer than two runs.")
@@ -274,7 +274,7 @@ def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Decided:
 
 
 def _correlation(known: Correlations, against: tuple[float | None, int | None] | None = None) -> Decided:
-    """Whether the correlation on edge (0,2) is higher than `against`, by default that on edge (4,5)."""
+    """Decide whether the correlation on edge (0,2) is higher than `against`, by default than on edge (4,5)."""
     (first, n), (other, m) = known.get("0,2", (None, 0)), against or known.get("4,5", (None, 0))
     if first is None or other is None:
         return Decided(Outcome.TOO_FEW, "A correlation is missing or undefined.")

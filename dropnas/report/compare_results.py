@@ -85,7 +85,7 @@ def _row(a: CellVerdict | None, b: CellVerdict | None) -> dict[str, Any]:
 
 
 def _untested(a: CellVerdict, b: CellVerdict) -> Outcome | None:
-    """The reason why two numbers cannot be tested."""
+    """The reason why two numbers cannot be tested; None if they can."""
     if a.runs and (a.runs, a.mean, a.std) == (b.runs, b.mean, b.std):
         return Outcome.SAME_RUNS
     if not a.quantity.endswith(BEST_ON_TEST):

@@ -1,6 +1,6 @@
-"""The tables and figures, and their configurations. The plan imports this module: no torch here.
+"""The tables and figures, and their configurations. The plan imports this module, so it must not import torch.
 
-A configuration contains everything that its table or figure needs, so adding another one does not change its runs.
+A configuration contains everything that its table or figure needs. A new table therefore changes no existing run.
 """
 
 from dataclasses import dataclass, field
@@ -14,15 +14,14 @@ class Target:
     """A table or figure that a parameter file can request.
 
     Attributes:
-        stage: the stage that makes it; `published` are published architectures, retrained.
+        stage: the stage that makes it; `published` makes tables of published architectures that are retrained here.
         needs: the paper's data sets that it requires. A table's errors are measured on the last of them, unless the
             rows name the data sets.
-        experiments: `module:ATTRIBUTE` of a function of Experiments that yields the cells of a table or the series of a
-            figure, with their runs. For a table of published baselines, the function returns the published
-            architectures.
+        experiments: `module:ATTRIBUTE` of a function that takes Experiments and yields the cells of a table or the
+            series of a figure, with their runs; empty for the stage `published`.
         drawing, caption: for a figure, `module:ATTRIBUTE` of its Drawing, and one sentence.
-        layout: for a table that is not in `printed.yaml`, `module:ATTRIBUTE` of its Layout, or of a function of
-            Experiments that returns it.
+        layout: for a table that is not in `printed.yaml`, `module:ATTRIBUTE` of its Layout, or of a function that takes
+            Experiments and returns the layout.
         on_request: whether it is built only if requested by name.
         priority: if a plan must fit into a budget, targets with a higher priority are kept longer.
     """
@@ -47,7 +46,7 @@ def _figure(name: str, drawing: str, priority: int, caption: str) -> Target:
     return Target("figure", CIFAR10, experiments, drawing=drawing, caption=caption, priority=priority)
 
 
-# Every table and figure by its name in a parameter file, in the order of the page. To add one, add a file and an entry.
+# Every table and figure by its name in a parameter file, in the order of the page. To add one, see docs/extending.md.
 TARGETS: dict[str, Target] = {
     "table1": Target("table", CIFAR10, f"{CELLS}:table1", priority=15),
     "table2": Target("table", ("cifar100",), f"{CELLS}:table2", priority=14),

@@ -1,9 +1,9 @@
-"""A table as texts, with everything around it; Markdown, LaTeX and the page are rendered from it.
+"""A table as texts, with its caption and notes; Markdown, LaTeX and the page are rendered from this form.
 
 Design choices: the paper's tables, the published architectures and the verdicts differ only in the content of their
-cells. Each therefore makes a frame, and the renderers know only this form. The texts are Unicode, as in the paper's
-data file; a renderer that cannot show a character translates it. Remarks on single rows are numbered and listed below
-the table, because no column is wide enough for them.
+cells. Each of them is therefore converted to a frame, the only form that the renderers know. The texts are Unicode, as
+in `printed.yaml`; a renderer that cannot show a character translates it. Remarks on single rows are numbered and listed
+below the table, because no column is wide enough for them.
 """
 
 import re
@@ -38,7 +38,7 @@ class Frame:
         title: name of the table, with its profile.
         caption: what the table shows.
         header: the two header lines of each column; adjacent columns with an equal first line share it.
-        labels: number of columns, from the left, that are labels.
+        labels: number of label columns, which are on the left.
         lines: the lines of the table.
         label: label by which a LaTeX document refers to it.
         warning: states that the table is not a reproduction; empty for a reproduction.
@@ -100,7 +100,7 @@ def titled(title: str, table: pandas.DataFrame, *before: str) -> str:
 def tidy(entries: Sequence[Any], kind: type, several: Mapping[str, str]) -> pandas.DataFrame:
     """A line for each object of the dataclass `kind`, with its fields as columns.
 
-    `several` gives the separator by which the values of a sequence field are joined.
+    `several` maps the name of each sequence field to the separator that joins its values.
     """
     frame = pandas.DataFrame(map(asdict, entries), columns=[field.name for field in fields(kind)], dtype=object)
     for name, separator in several.items():

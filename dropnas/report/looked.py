@@ -1,4 +1,4 @@
-"""The decisions of the looks of a sequential plan: the record, its text, and the verdicts that follow from it.
+"""The decisions at the interim looks of a sequential plan: their record, its text, and the resulting verdicts.
 
 These decisions are the verdicts of such a plan. An ordinary test would be wrong too often, because the number of seeds
 depends on earlier results. A number that no look has judged yet is undecided; the best seed is not tested.
@@ -115,7 +115,7 @@ def _cell(one: CellVerdict, looked: LookedNumber | None) -> CellVerdict:
 
 
 def claims_by_looks(looked: LooksFile | None, found: Sequence[ClaimResult]) -> list[ClaimResult]:
-    """The claims about means over seeds according to the looks; the others are marked as not judged by looks."""
+    """The claims, if possible with the decisions of the looks; the others are marked as not judged by looks."""
     if looked is None:
         return list(found)
     known = {one.id: one for one in looked.claims}
@@ -138,7 +138,7 @@ def _claim(one: ClaimResult, looked: LookedClaim | None) -> ClaimResult:
 
 
 def _compared(one: Compared, looked: LookedContrast) -> Compared:
-    """The comparison over all looks; a negative difference of the looks is a positive effect, in the claim's favour."""
+    """The comparison over all looks; its negative difference supports the claim, so the sign is changed."""
     interval = (-looked.interval[1], -looked.interval[0]) if looked.interval else None
     effect = one.effect if looked.difference is None else -looked.difference
     return replace(one, effect=effect, interval=interval, p=looked.p)

@@ -1,8 +1,9 @@
-"""Computes the numbers of one cell from the runs behind its entry.
+"""Computes the numbers of one table cell from its runs.
 
 Design choices: both errors of each training are reported, final and best on test, because the paper printed the latter.
-Parameters are counted in both conventions, because the paper uses that of the release. The search cost is rounded
-before it is stored: the recorded seconds differ between executions, but the tables of identical runs must be identical.
+Parameters are counted in two conventions, ours and that of the release, which the paper uses. The search cost is
+rounded before it is stored: the recorded seconds differ between executions, but the tables of identical runs must be
+identical.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -69,7 +70,7 @@ def as_released(layout: Layout) -> bool:
 def number(
     blank: TableNumber, quantity: str, line: Line, text: str, summary: Summary, runs: Sequence[str]
 ) -> TableNumber:
-    """Our number in a cell."""
+    """Fill the entry `blank` with our number."""
     statistics = {f"ours_{name}": value for name, value in asdict(summary).items()}
     filled: TableNumber = replace(
         blank, quantity=quantity, source=line, ours=text, n=summary.n, runs=tuple(runs), **statistics
@@ -105,7 +106,7 @@ def _errors(layout: Layout, blank: TableNumber, runs: CellRuns) -> Iterator[Tabl
 
 
 def _error_text(layout: Layout, summary: Summary) -> str:
-    """In the paper's form, with n: "2.26 (2.58±0.14; n=8)" or "2.68±0.10 (n=8)", and "1.88 (n=1)" for one seed."""
+    """The paper's form, with n: "2.26 (2.58±0.14; n=8)" or "2.68±0.10 (n=8)", and "1.88 (n=1)" for one seed."""
     digits = layout.decimals
     if summary.std is None:
         return f"{summary.mean:.{digits}f} (n=1)"
@@ -125,7 +126,7 @@ def _parameters(blank: TableNumber, training: Training, *, as_released: bool) ->
 
 
 def _count_text(value: float) -> str:
-    """One decimal, as in the paper, or two significant digits for very small networks."""
+    """Format a count with one decimal, as in the paper, or with two significant digits for very small networks."""
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
@@ -139,7 +140,7 @@ def _skips(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
 def _improvements(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
     """(random search - method) / random search in percent; nothing for random search itself.
 
-    There is an interval if both have two trainings or more.
+    There is an interval if both methods have two trainings or more.
     """
     names = [*runs.names, *(one.run.name for one in runs.random)]
     for kind, line, take in KINDS if runs.random and runs.random != runs.trainings else ():

@@ -1,8 +1,8 @@
 """The tables as printed in the paper: layout, captions and every number, from one data file.
 
 Design choices: a number is stored as its printed text and parsed from it, which keeps the printed digits (2.60 is not
-2.6). The layout is stored with the numbers, so that the same code builds all six tables. A mistake in the file is an
-error when it is read.
+2.6). The layout is stored with the numbers, so that the same code builds all six tables. A mistake in the file raises
+an error when the file is read.
 """
 
 import re
@@ -26,7 +26,7 @@ MEAN = re.compile(rf"({NUMBER})(?:±({NUMBER}))?")
 
 @dataclass(frozen=True)
 class Printed:
-    """One cell of the paper.
+    """One cell of a table in the paper.
 
     Attributes:
         text: the printed text.
@@ -142,7 +142,7 @@ def title(name: str) -> str:
 
 
 def behind(table: str) -> dict[str, list[str] | str]:
-    """The ids of the published architectures of each row of the paper's table, or the reason why there are none."""
+    """For each row of the paper's table, the ids of its published architectures, or the reason why it has none."""
     found: dict[str, list[str] | str] = _data("published_rows.yaml")[table.removesuffix(PUBLISHED)]
     return found
 

@@ -1,8 +1,8 @@
-"""The published stage: the published baselines of Tables 1 to 3, trained under this protocol, with the quoted errors.
+"""The published stage: the published baselines of Tables 1 to 3, trained under this protocol, and the quoted errors.
 
-Design choices: the order is the paper's. A row with several published cells appears once for each of them; a row
-without a trainable cell keeps its quoted numbers and gives the reason. Each trained cell must equal the published one,
-so that a training is not used after its cell has been corrected.
+Design choices: the order is the paper's. A row with several published genotypes appears once for each of them; a row
+without a trainable genotype keeps its quoted numbers and gives the reason. Each trained genotype must equal the
+published one, so that a training is not used after its genotype has been corrected.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
 
     Raises:
         DropnasError: an entry names an architecture that the table does not quote, or an input is damaged, has the
-            wrong stage, or trained another cell.
+            wrong stage, or trained another genotype.
     """
     paper, counts = layout(config.table), read_counts(inputs[0])
     shown = _layout(config, paper)
@@ -95,7 +95,7 @@ def _notes(paper: Layout) -> tuple[str, ...]:
 
 
 def _layout(config: PublishedConfig, paper: Layout) -> Layout:
-    """The layout, with a row for each published cell and then for each architecture of the user."""
+    """The layout, with a row for each published genotype, then for each architecture of the user."""
     kept = [at for at, column in enumerate(paper.columns) if column.quantity in SHOWN]
     rows = []
     for row in paper.rows:
@@ -128,7 +128,7 @@ def _count(blank: TableNumber, counted: Counted, run: str) -> TableNumber:
 
 
 def _remarks(id_: str, trained: Trained, counted: Counted) -> Iterator[str]:
-    """Why it was not run, how its parameters differ, and the source of its cell if that is not its authors' code."""
+    """Why an architecture was not trained, how its count differs, and its source if that is not the authors' code."""
     if id_ not in trained:
         yield NOT_ASKED
     if counted.remark:

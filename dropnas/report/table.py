@@ -38,7 +38,7 @@ class Line(StrEnum):
     PAPER = "paper"  # the paper, in a row that we do run
     FINAL = "ours, final epoch"
     BEST = "ours, best on test"
-    COUNTED = "counted"  # for an architecture, whether it was trained or not
+    COUNTED = "counted"  # a count of an architecture, trained or not
 
 
 TRAINED = (Line.FINAL, Line.BEST)
@@ -116,7 +116,7 @@ def tabulate(
     architectures: Mapping[str, TrainedArchitecture] | None = None,
     remarks: Mapping[str, Sequence[str]] | None = None,
 ) -> Table:
-    """Fill a layout; `architectures` and `remarks` are those of the rows."""
+    """Fill a layout; `architectures` and `remarks` are by key of the row."""
     content = TableFile(
         table=config.table,
         number=layout.number,

@@ -2,8 +2,8 @@
 
 Design choices: the nodes are on a horizontal line, and the edges are arcs. No layout program is used, because a machine
 may lack it and its layout differs between versions. Equal cells therefore give equal bytes everywhere. The outputs of
-the last two cells and of this cell are green squares; the nodes are blue and rounded, so that both can be distinguished
-without colour.
+the two previous cells and of this cell are green squares. The nodes are blue and rounded, so that they can be
+distinguished without colour.
 """
 
 import math
@@ -71,11 +71,11 @@ def arcs(cell: Sequence[Edge], concat: Sequence[int]) -> DataFrame:
     edges = [(before, INPUTS + at // EDGES_PER_NODE, short(name)) for at, (name, before) in enumerate(cell)]
     found = DataFrame([*edges, *((node, output, "") for node in concat)], columns=["tail", "head", "text"])
     span, above = found["head"] - found["tail"], found["text"] != ""
-    parallel = found.groupby(["tail", "head"]).cumcount() / 2  # so that their labels do not overlap
+    parallel = found.groupby(["tail", "head"]).cumcount() / 2  # so that labels of parallel arcs do not overlap
     found["height"] = STEP * (span + parallel).where(above, -span / 2)
     for node, position, side in (("tail", "start", 1), ("head", "end", -1)):
         rivals = found["height"].abs().groupby([found[node], above])
-        port = rivals.rank(method="max", ascending=False) / (rivals.transform("size") + 1)  # higher is more central
+        port = rivals.rank(method="max", ascending=False) / (rivals.transform("size") + 1)  # higher arcs: more central
         found[position] = COLUMN * found[node] + side * WIDTH / 2 * port
     return found
 

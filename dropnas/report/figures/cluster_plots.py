@@ -1,8 +1,8 @@
 """Figures 1 and 4: feature clusters of the operations on one edge, in the first and last cell, for each data set.
 
-Design choices: the run of the first seed is drawn, never a selected one; the two statistics below it are over all
-seeds. The shape of a marker shows the cluster, and its filling shows the group, so that no colour is needed. Both axes
-have the same scale, because they show distances between features.
+Design choices: the run of the first seed is drawn, never a selected one. The two statistics below the picture are over
+all seeds. The shape of a marker shows the cluster, and its filling shows the group, so that no colour is needed. Both
+axes have the same scale, because they show distances between features.
 """
 
 from collections.abc import Mapping, Sequence

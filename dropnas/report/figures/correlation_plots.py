@@ -1,4 +1,4 @@
-"""Figure 5: the weight of each operation on an edge against the accuracy of the network with only this operation there.
+"""Figure 5: the weight of each operation on an edge against the accuracy of a network with this operation on the edge.
 
 Design choices: the axes are those of the paper. Its "predicted alpha" is p of Eq. 1, here called weight, because
 p-values appear too. The accuracy is the best on test, as in the paper. The figure shows the paper's coefficient, and

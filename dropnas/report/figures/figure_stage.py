@@ -34,7 +34,7 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
         inputs: clusters, retrain, select, correlation or search runs, as the figure needs.
 
     Raises:
-        DropnasError: an input is missing, damaged, of the wrong stage or has an invalid number.
+        DropnasError: an input is missing or damaged, has the wrong stage, or contains an invalid number.
     """
     series = _drawn(config, [read_run(folder) for folder in inputs])
     drawing: Drawing = load(config.drawing)
@@ -96,7 +96,7 @@ def _title(panel: str, series: Iterable[Drawn]) -> str:
 
 
 def _trainings_behind(runs: Iterable[Run]) -> list[Run]:
-    """The runs that trained or analysed a network: the given runs, or their inputs and so on.
+    """The runs that trained or analysed a network, among the given runs and, recursively, their inputs.
 
     Inputs that are no longer on disk are left out.
     """

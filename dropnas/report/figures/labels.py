@@ -1,4 +1,4 @@
-"""Labels of points that do not cover each other, and the short names of operations.
+"""Places the labels of points so that labels do not overlap, and shortens the names of operations.
 
 Design choices: a greedy choice among a few dozen positions around each point is enough for seven points. A label far
 from its point is joined to it by a thin line.
@@ -31,7 +31,7 @@ TIE: Any = {"arrowstyle": "-", "lw": 0.4, "color": GREY, "shrinkA": 1, "shrinkB"
 
 
 def short(operation: str) -> str:
-    """The name as in Figure 3: sep_3x3, dil_5x5, skip, max_3x3; for a user's operation, its attribute."""
+    """The name as in Figure 3: sep_3x3, dil_5x5, skip, max_3x3; for a user's operation, the part after `:`."""
     name = operation.rpartition(":")[2]
     return name.replace("_conv_", "_").replace("_connect", "").replace("_pool_", "_")
 

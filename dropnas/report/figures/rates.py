@@ -1,10 +1,10 @@
 """Figure 2: accuracy against the drop path rate r, and at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
-Design choices: a point is the mean over the trainings of the best test accuracy of any epoch, as in the paper, and its
-bar is their sample standard deviation. The accuracy of the final epoch is drawn in grey. The positions on the axis are
-equally spaced: on a logarithmic axis the rates are almost equally spaced too, but p_d = 0 has no place. The three p_d
-of other methods are to the right of the curve. The paper does not print its curve as numbers, but Tables 4 and 5 have
-some of its points, which are drawn.
+Design choices: a point is the best test accuracy of any epoch, averaged over the trainings as in the paper; its bar is
+the sample standard deviation. The accuracy of the final epoch is drawn in grey. The positions on the axis are equally
+spaced: a logarithmic axis would look almost the same, but has no place for p_d = 0. The three p_d of other methods are
+to the right of the curve. The paper does not print its curve as numbers, but Tables 4 and 5 have some of its points,
+which are drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {  # from left to right
     "best": {"label": "ours, best on test", "marker": "o", "color": COLOURS[0], "ms": 5, "zorder": 3},
     "final": {"label": "ours, final epoch", "marker": "s", "ls": "--", "color": GREY, "mfc": "white", "ms": 4},
 }
-APART = 0.15  # distance between two kinds; the distance between two rates is 1
+APART = 0.15  # distance between the points of two kinds; the distance between two rates is 1
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:

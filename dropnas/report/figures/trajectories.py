@@ -1,10 +1,10 @@
-"""The trajectories of the searches, which the paper lacks: weights of the operations, entropy, skip-connects, changes.
+"""A figure that the paper lacks, the searches over their epochs: weights, entropy, skip-connects, changes.
 
 Design choices: p of Eq. 1 is called "weight", because p-values appear nearby. For each data set, the weights have one
-panel for each method; its legend lists the operations from the top line to the bottom line at the end. A quantity with
-one number per epoch has one panel for all methods, which are distinguished by line style. A line is the mean over the
-seeds, and its band is their range; if seeds stop early, both are over the seeds that reached the epoch. figure.json has
-the mean and the range, not the lines of single seeds.
+panel for each method; its legend lists the operations in the order of their lines at the last epoch, from the top. A
+quantity with one number per epoch has one panel for all methods, which are distinguished by line style. A line is the
+mean over the seeds, and its band is their range; if seeds stop early, both are over the seeds that reached the epoch.
+figure.json has the mean and the range, not the lines of single seeds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from dropnas.report.figures.sheet import COLOURS, LETTERS
 
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osD^v<>P"
-GROUP = 4  # |O_p|; its lines are thinner than the others
+GROUP = 4  # |O_p|; the lines of its operations are thinner
 WIDTH, ROW = 9.6, 2.6  # inches; a row of panels
 ABREAST = 4  # panels in a row
 NUMBERS = {

@@ -15,7 +15,7 @@ from dropnas.report.verdicts import BEST_ON_TEST
 TEST_RUN = "Test run on small data. Do not compare these numbers with the paper's."
 NOT_SHOWN = "Neither confirmed nor refuted: none of the paper's {claims} is shown to hold, and none is contradicted."
 TOO_FEW = "None of the paper's {claims} can be judged yet: too few runs are done."
-DROPNAS = {  # the cells of the headline number of each data set; the first one with runs is used
+DROPNAS = {  # table cells for the headline number of each data set; the first cell with runs is used
     "cifar10": (
         ("table1", "dropnas", "error"),
         ("table4", "cifar10/original", "dropnas"),

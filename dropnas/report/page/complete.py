@@ -1,8 +1,8 @@
 """Tables from the finished runs, before all runs of a plan are finished.
 
 Design choices: `build`, which makes the finished tables, receives the planned configuration without the runs that are
-missing or do not count. Numbers on the page are therefore computed in the same way. n is the number of runs behind a
-number; missing runs are recorded as a shortfall.
+missing or do not count. The page therefore computes its numbers exactly as the finished tables do. n is the number of
+runs behind a number; missing runs are recorded as a shortfall.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ class Complete:
 
 
 def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, Complete]:
-    """All tables of a plan by name; tables on request only if one of their own runs is done.
+    """All tables of a plan by name; a table on request only if one of its own runs is done.
 
     Raises:
         DropnasError: this code cannot build a table of the plan.
@@ -75,7 +75,7 @@ def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, C
 
 
 def _asked_for(name: str, content: Content, found: Mapping[str, Found]) -> bool:
-    """Whether a target is built by default, or has a finished run that no other target needs."""
+    """Whether a target is built by default, or has a finished run that no default target needs."""
     if name not in content.on_request:
         return True
     return any(one.counts and name in one.run.used_by and not content.by_default(one.run) for one in found.values())
@@ -137,7 +137,7 @@ def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
 def cell_label(shown: Layout, row: str, column: str, paper: Layout | None = None, label: str = "") -> str:
     """The labels of row and column; only the row if a row is a method.
 
-    A row or column that is not shown yet has the label in `paper` or else `label`, that of its entry.
+    A row or column that is not shown yet gets its label from `paper` or, if it is not there either, from `label`.
     """
     layouts = [shown, paper or shown]
     heads = [" ".join(one.heads) for each in layouts for one in each.rows if one.key == row]

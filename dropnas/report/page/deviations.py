@@ -1,7 +1,7 @@
-"""The deviations from the paper, from the options in use: one line each, in plain words.
+"""The deviations from the paper that the options in use cause: one line each, in plain words.
 
-Design choices: `deviations.yaml` has the sentences, for each option that the paper's text leaves open or that changes
-the meaning of a number. The configurations of the plan's runs decide which of them are shown.
+Design choices: `deviations.yaml` has sentences for each option that the paper's text leaves open or that changes the
+meaning of a number. The configurations of the plan's runs decide which sentences are shown.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ RATES = ("rate_parameterised", "rate_non_parameterised")
 
 
 def deviations(runs: Sequence[Planned]) -> DataFrame:
-    """A line for each question that concerns the runs of a plan."""
+    """A line for each entry of `deviations.yaml` and value that the runs of a plan use."""
     margins = ", ".join(f"±{known.margin:g} points on {known.printed}" for known in ROLES.values())
     lines = [("What counts as equal", "Not stated.", f"A difference shown to be within {margins}.")]
     for entry in entries():
@@ -62,7 +62,7 @@ def _nominal(run: Planned) -> Iterator[tuple[float, int]]:
 
 
 def _own(run: Planned) -> bool:
-    """Whether the deviations apply to a run: baselines have their own search."""
+    """Whether the deviations apply to a run; they do not apply to the searches of baselines."""
     return run.stage != "search" or run.config["strategy"] == "dropnas"
 
 

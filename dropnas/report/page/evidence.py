@@ -57,7 +57,7 @@ def _skips(table4: Complete) -> dict[str, list[float]]:
     counts = {}
     for (row, method), folders in table4.trainings.items():
         if row == SEARCHED_ON_CIFAR100:
-            first = {RETRAINING.sub("", folder.name): folder for folder in reversed(folders)}  # of each architecture
+            first = {RETRAINING.sub("", folder.name): folder for folder in reversed(folders)}  # by architecture
             cells = [GenotypeFile.read(folder).normal for folder in reversed(first.values())]
             counts[method] = [float(sum(name == SKIP for name, _ in cell)) for cell in cells]
     return counts

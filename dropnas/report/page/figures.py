@@ -14,7 +14,7 @@ from dropnas.report.page.complete import FIGURE
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
 
-SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 4 MB
+SVG_BOUND = 400_000  # bytes; with six such pictures, the page stays below 4 MB
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ class PageCost:
     """The cost of a plan.
 
     Attributes:
-        targets, whole: the cost of each target and the total. A cost has the `hours` of all runs and the hours `left`.
-            Both can be printed, and their known part is the number `known`.
+        targets, whole: the cost of each target and the total. A cost has `hours`, for all runs, and `left`, for the
+            runs still to do. Both can be printed, and both have the number `known`, the part that is known.
         note: the basis of the estimate.
         unit: the unit of all hours.
     """

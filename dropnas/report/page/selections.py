@@ -1,4 +1,4 @@
-"""The effect of selecting on the test set: the epoch of each training, and the best of several seeds.
+"""The effect of using the test set to select the epoch of each training, and the best of several seeds.
 
 The paper printed the lowest test error of any epoch and, in Tables 1 and 2, the lowest of eight seeds. Both choices use
 the test images, so both numbers are too low as estimates. The effect of the first choice is measured by final minus
@@ -33,7 +33,7 @@ class Selection:
         held_out_epoch: test error of the epoch chosen on held-out images minus the best on test; None unless every
             training held out images.
         best_seed: test error of the epoch and seed chosen on held-out images minus the lowest of any epoch of any seed;
-            None in the same case, or for a single training.
+            None if `held_out_epoch` is None, or for a single training.
     """
 
     epoch: Summary
@@ -52,7 +52,7 @@ def selection(trainings: Sequence[Training]) -> Selection:
     held_out = [one.held_out for one in trainings if one.held_out]
     if len(held_out) < len(trainings):
         return Selection(epoch)
-    chosen = min(held_out, key=lambda one: one.held_out_error)  # the first, as the select stage chooses
+    chosen = min(held_out, key=lambda one: one.held_out_error)  # the first of equal ones, as in the select stage
     return Selection(
         epoch,
         summarise([one.test_error - lowest for one, lowest in zip(held_out, best, strict=True)]),

@@ -3,7 +3,7 @@
 Design choices: a run counts only if its folder is intact and holds the planned run, and all its inputs count. A damaged
 search therefore excludes its genotype, its retraining and every table that uses it, and each of them gives the reason.
 A run whose input is not here (pruned or not pulled) counts: its manifest has the checksum of the input's manifest, and
-all runs that read the input must agree on it. The run is marked, because the input itself cannot be checked.
+all runs that read the input must agree on this checksum. The run is marked, because the input itself cannot be checked.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
 from dropnas.runs.store import Store
 
-LIGHT = 2**20  # bytes; smaller files are hashed
+LIGHT = 2**20  # bytes; only smaller files are hashed
 TRAININGS = ("retrain", "transfer")
 
 
@@ -57,7 +57,7 @@ class Found:
 
     @property
     def counts(self) -> bool:
-        """Whether numbers may use it."""
+        """Whether numbers may be computed from the run."""
         return self.state is State.DONE
 
 
