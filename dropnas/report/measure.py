@@ -106,7 +106,7 @@ def _errors(layout: Layout, blank: TableNumber, runs: CellRuns) -> Iterator[Tabl
 
 
 def _error_text(layout: Layout, summary: Summary) -> str:
-    """The paper's form, with n: "2.26 (2.58±0.14; n=8)" or "2.68±0.10 (n=8)", and "1.88 (n=1)" for one seed."""
+    """The text in the paper's form: "2.26 (2.58±0.14; n=8)" or "2.68±0.10 (n=8)", and "1.88 (n=1)" for one seed."""
     digits = layout.decimals
     if summary.std is None:
         return f"{summary.mean:.{digits}f} (n=1)"

@@ -23,7 +23,7 @@ from dropnas.workspace import Workspace
 
 Axis = Literal["rows", "columns"]
 RANDOM = "random"  # the row that relative improvements refer to
-METHOD_COLUMN = "error"  # column of an entry in Tables 1-3, whose runs fill the whole row
+METHOD_COLUMN = "error"  # column of an entry of Tables 1-3; the runs of the entry fill the whole row
 
 
 def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -76,7 +76,7 @@ def _notes(paper: Layout) -> tuple[str, ...]:
 
 
 def known_keys(paper: Layout, axis: Axis) -> set[str]:
-    """The keys of the paper's rows or columns in entries; if a row is a method, its only column is METHOD_COLUMN."""
+    """The entries' keys of the paper's rows or columns; if a row is a method, its only column is METHOD_COLUMN."""
     if axis == "rows":
         return {row.key for row in paper.rows}
     return {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
@@ -114,7 +114,7 @@ def _extended(config: TableConfig, paper: Layout) -> Layout:
 
 def _rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
     """The paper's rows, and new rows after the last row of their data set or, if rows are not grouped, at the end."""
-    run = {entry.row for entry in config.entries}  # the baselines show only these; the paper's tables show all rows
+    run = {entry.row for entry in config.entries}  # the baselines show only these rows; the paper's tables show all
     rows = [row for row in paper.rows if paper.number is not None or row.key in run]
     for position, (key, label) in enumerate(_new_labels(config, paper, "rows").items()):
         group = [index for index, row in enumerate(rows) if _group(row.key) == _group(key)]

@@ -1,9 +1,9 @@
 """A verdict on each printed number, from our runs and a test.
 
 Only comparable numbers are compared. The paper printed the lowest test error of any epoch, with the population
-deviation over eight seeds. It is therefore compared with our best on test, after its deviation is converted to n - 1;
-our final epoch is only in the tables. A cell "2.26 (2.58±0.14)" has two numbers: the mean is compared with our mean,
-and the best with the expected lowest of eight of our runs.
+deviation over eight seeds. The printed error is therefore compared with our best on test, after the printed deviation
+is converted to n - 1. Our final epoch is only in the tables. A cell "2.26 (2.58±0.14)" has two numbers: the mean is
+compared with our mean, and the best with the expected lowest of eight of our runs.
 
 Design choices: a number that cannot be compared gets a verdict too, with the reason, so that no number is silently left
 out. If an architecture has several retrainings, only the first is compared, because the paper trained each architecture
@@ -29,13 +29,13 @@ from dropnas.report.table import Table
 PAPER_SEEDS = 8
 OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # rows of Tables 1-3
 BEST_ON_TEST = "_best_on_test"
-OUR_QUANTITY = {  # the first available quantity; multiply-adds are counted, not measured
+OUR_QUANTITY = {  # the first available quantity is compared; multiply-adds are counted, not measured
     "top1_error": (f"top1_error{BEST_ON_TEST}",),
     "top5_error": (f"top5_error{BEST_ON_TEST}",),
     "parameters": ("parameters_as_released", "parameters_million"),
     "search_days": ("search_device_days",),
 }
-RETRAINING = re.compile(r"-train\d+-[0-9a-f]{10}$")  # suffix that a retraining's name adds to its architecture's
+RETRAINING = re.compile(r"-train\d+-[0-9a-f]{10}$")  # suffix of a retraining's name, after the name of its architecture
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def verdicts(table: Table) -> list[CellVerdict]:
 def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
     """Our values behind a number of a table, and the names of the runs that gave them.
 
-    For an error, only the first training of each architecture is used, because others add no independent search.
+    For an error, only the first training of each architecture is used, because further trainings add no independent
+    search.
     """
     values, runs = measured.ours_values, measured.runs
     if "_error_" in measured.quantity:
@@ -120,7 +121,7 @@ def _number(table: Table, measured: TableNumber, printed: Printed, kind: Kind, q
     row, column = labels(table.layout, measured.row_label, measured.column_label)
     best, _, mean = printed.text.partition(" (")  # the compared part of "2.26 (2.58±0.14)"
     paper = mean.rstrip(")") if mean and kind == "mean" else best
-    too_few = verdict is Verdict.TOO_FEW and kind != "best"  # else a difference would mislead
+    too_few = verdict is Verdict.TOO_FEW and kind != "best"  # otherwise, a difference would mislead
     cell = CellVerdict(
         table=content.table,
         row=measured.row,
@@ -240,7 +241,7 @@ def _no_interval(number: _Number) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value for readers. Rounding never makes it equal to the level that it is compared with."""
+    """A p-value for readers. Rounding never moves it from one side of the level to the other."""
     if p < 0.001:
         return "p < 0.001"
     text = f"{p:.2g}"

@@ -10,7 +10,7 @@ from dropnas.report.page.phrases import count
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import State
 
-if TYPE_CHECKING:  # the plan's cost is imported where pandas is not needed
+if TYPE_CHECKING:  # `dropnas.monitor.costs` imports this module without pandas
     from pandas import DataFrame
 
 
