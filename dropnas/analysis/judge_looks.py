@@ -300,7 +300,7 @@ def _last_nominal(levels: Array, asked: Asked) -> Array:
 
 
 def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Array:
-    """Conditional power of each claim: the chance that all open contrasts become significant, or one contradicts it."""
+    """Conditional power of each claim: the smaller chance of its open contrasts, or that one contradicts the claim."""
     n, most, weights = asked.schedule[now.look], asked.schedule[-1], asked.weights
     value, unit = means @ weights.T, np.sqrt(pooled**2 @ (weights**2).T)
     freedom = contrast_freedom(asked, pooled, most)

@@ -14,7 +14,7 @@ from dropnas.report.page.complete import FIGURE
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
 
-SVG_BOUND = 400_000  # bytes; with six such pictures, the page stays below 4 MB
+SVG_BOUND = 400_000  # bytes; a larger picture is embedded as PNG
 
 
 @dataclass(frozen=True)
