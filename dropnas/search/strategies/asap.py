@@ -8,13 +8,13 @@ when its Phi falls below 0.4 / N, where N is the number of operations. At least 
 search ends when each edge has one operation.
 
 Sources: the scheme is certain. All constants come from third-party code (cogsys-tuebingen/uninas). As far as we
-remember, they agree with the paper, as do the 50 epochs, the batch of 64 and the clipping of the alphas' gradient. The
-8 cells, the 16 channels and the equal initial alphas are from memory, too. It is uncertain which edges a node keeps,
-and whether N shrinks when operations leave an edge.
+remember, the constants, the 50 epochs, the batch of 64 and the clipping of the alphas' gradient agree with the paper.
+The 8 cells, the 16 channels and the equal initial alphas are from memory only. It is uncertain which edges a node
+keeps, and whether N shrinks when operations leave an edge.
 
 What differs here: the schedule is stretched to the epochs of the search, so that a short search reaches the same final
-temperature. As in the published algorithm, each step prunes and cools; the third-party code does so once an epoch. The
-drop-path of that code is left out.
+temperature. As in the published algorithm, each step prunes and cools; the third-party code does both once an epoch.
+The drop-path of that code is left out.
 """
 
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class AsapOptions:
         grace_temperature: the alphas are trained and operations are pruned once the temperature is below this value.
         schedule: `scaled` stretches the schedule, which was made for 50 epochs, to the epochs of the search; `absolute`
             does not.
-        interval: `step` cools and prunes in each step; `epoch` does so once at the end of each epoch.
+        interval: `step` cools and prunes in each step; `epoch` does both once, at the end of each epoch.
         threshold: an operation is pruned when its weight is below this number / N.
         count: N is the number of operations of the `space`, or the number of operations left on the `edge`.
         alpha_gradient_clip: largest norm of the gradient over all alphas.

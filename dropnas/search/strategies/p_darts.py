@@ -136,7 +136,7 @@ class PDarts(TwoLevel):
     # ---- an epoch
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """If the phase has dropout: `keys` (steps, passes, slots), and `threshold` and `scale` (steps,)."""
+        """If the phase has dropout, draw `keys` (steps, passes, slots); add `threshold` and `scale` (steps,)."""
         phase, within = self.position(epoch)
         if not self._first_rates[phase]:
             return {}

@@ -42,7 +42,7 @@ class XnasOptions:
         bound: the bound L; rewards are clipped to [-L, L].
         cells: how the cells of a kind update the forecasters that they share. `each` counts each cell's reward as a
             separate round, so T and eta differ between the kinds. This is how archai reads the paper's "multiple
-            learning rates". `summed` makes one round of the sum.
+            learning rates". `summed` adds the rewards of the cells, clips the sum, and counts it as one round.
         wipeout: whether experts are removed.
     """
 
