@@ -2,9 +2,9 @@
 
 Design choices: each kind of random number has its own generator, derived from the seed, the purpose and, for draws
 within an epoch, the epoch. A resumed search therefore continues bit for bit. All random numbers are drawn on the CPU,
-so every device gets the same numbers. Grouping affects only speed and rounding. Any seeds at the same step may
-therefore train as a group, and a repeated job trains only the missing seeds. The files of the run record neither time
-nor machine.
+so every device gets the same numbers. Grouping affects only speed and rounding. Seeds at the same step may therefore
+train as a group, and a repeated job trains only the missing seeds. The files of the run record neither time nor
+machine.
 """
 
 import time

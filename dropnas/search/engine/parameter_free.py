@@ -1,9 +1,9 @@
 """Mixes the operations without parameters, whose outputs are the same for all edges from a state.
 
 Design choices: only the mixing weights differ between edges. One small matrix product therefore mixes the stacked
-outputs for all edges, and another one mixes the gradients. Without them, each edge and operation would need a pass over
-the maps. The gradient of a mixing weight is a sum over millions of values. A GPU sums many parts in parallel, and adds
-the parts in the type of the weights.
+outputs for all edges, and another one mixes the gradients. Edges and operations need no separate passes over the maps.
+The gradient of a mixing weight is a sum over millions of values. A GPU sums many parts in parallel, and adds the parts
+in the type of the weights.
 """
 
 from collections.abc import Sequence

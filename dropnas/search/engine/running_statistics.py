@@ -53,7 +53,7 @@ class RunningStatistics:
 
 
 class UpdateWeight(NamedTuple):
-    """The update weight of a norm: momentum for each channel (C,), and how many batches to count, 0 or 1, ()."""
+    """A norm's momentum for each channel, (C,), and the number of batches that it counts: 0 or 1, shape ()."""
 
     momentum: Tensor
     batches: Tensor

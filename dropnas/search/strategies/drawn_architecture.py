@@ -1,8 +1,8 @@
 """Random architectures as masks, and their error with the shared weights of a supernet.
 
-Design choices: a mask is bool (2, edges, operations). For each node, it marks one operation on two of the edges to the
-node. Scoring uses the plain supernet and computes only the operations of the mask. It runs on the host, between the
-steps of a search.
+Design choices: a mask is bool (2, edges, operations). It marks one operation on each of two edges to a node. Scoring
+uses the plain supernet and computes only the operations of the mask. It runs on the host, between the steps of a
+search.
 """
 
 from collections.abc import Iterable, Sequence

@@ -94,7 +94,7 @@ class GroupedDropout(Strategy):
 
     @torch.no_grad()
     def decay(self, state: SearchState, kept: Kept) -> None:
-        """The decay step: move the kept w and alpha along the gradient of lambda * ||.||^2 (clipped for w)."""
+        """The decay step: move what `decay_scope` selects along the gradient of lambda * ||.||^2, for w clipped."""
         decaying = self._decaying(kept)
         decay = self._decay_of(state, decaying, factor=2)
         self._move(state, decaying, decay._replace(weights=clipped(decay.weights, self.config.gradient_clip)))

@@ -118,7 +118,7 @@ class PDarts(TwoLevel):
         return supernet
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """Choose the operations that each edge keeps after the previous phases; ties prune the lower index."""
+        """Choose the operations that each edge keeps after the previous phases; of equal ones, the first is pruned."""
         if not phase:
             return {}
         if before is None:  # a checkpoint will replace this; only the number of kept operations must be right

@@ -7,9 +7,8 @@ the training, the shared weights select an architecture on the other half of the
 architectures on 10 batches each, then scores its ten best on the entire half. Batch norms use their running statistics.
 The best architecture of all rounds is the genotype. There is one round for each 10,000 training batches.
 
-Sources: the paper and the authors' code. The settings are the last of the five that the authors tried, for which they
-report results. We remember from their code that the images of the selection are augmented, like all others of the
-search.
+Sources: the paper and the authors' code. Of the five settings that the authors tried, the fifth is used, for which they
+report results. From memory of their code, the images of the selection are augmented, like all others.
 
 What differs here: after a training of fewer than 10,000 batches, proportionally fewer architectures are scored. The
 running statistics of operations that were not drawn do not change, so a CPU need not compute these operations. The

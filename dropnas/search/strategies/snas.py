@@ -10,9 +10,8 @@ multiply-adds and the memory accesses of the sampled architecture. In the derive
 argmax, zero included.
 
 What differs here: Adam moves the alphas, as in the paper and in the authors' distributed code; their code for one GPU
-uses an SGD that hardly moves them. The temperature reaches its end in the last epoch of the search, not after 150
-epochs. Each node has two edges, as the evaluation network needs; the authors evaluate all edges whose argmax is not
-zero.
+uses an SGD that hardly moves them. The temperature reaches its minimum in the last epoch, not after 150 epochs. Each
+node has two edges, as the evaluation network needs; the authors evaluate all edges whose argmax is not zero.
 """
 
 from collections.abc import Sequence

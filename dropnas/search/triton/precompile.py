@@ -1,4 +1,4 @@
-"""Compiles the fused kernels on all cores before the program that needs them runs.
+"""Compiles the fused kernels of a program on all CPU cores, before the program runs.
 
 Design choices: a dry run of the program finds the kernels that it needs. Triton calls a hook for each kernel that it
 has not compiled, and skips the kernel if the hook returns True. The needed kernels do not depend on values, so the dry
