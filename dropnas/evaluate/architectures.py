@@ -1,9 +1,9 @@
 """The architectures stage: the size of the published architectures of Tables 1-3, compared with the printed numbers.
 
-Design choices: the networks are those of Section 4.2. Multiply-adds are counted without batch norms, which have none
-and take half of a forward pass. Squeeze-and-excitation is counted separately, because only the paper's own rows of
-Table 3 include it. A remark gives the difference between the printed and the computed number, and its reason if one was
-published or can be computed here.
+Design choices: the networks are those of Section 4.2. Batch norms are removed before multiply-adds are counted: they
+have none, and would take half of the time. Squeeze-and-excitation is counted separately, because only the paper's own
+rows of Table 3 include it. A remark gives the difference between the printed and the computed number, and its reason if
+one was published or can be computed here.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from dropnas.space.published import Published, published
 from dropnas.workspace import Workspace
 
 NETWORKS = {known.table: name for name, known in ROLES.items()}  # the data set of each table
-EXCITED = ".excitation."  # in the names of its weights
+EXCITED = ".excitation."  # part of the names of squeeze-and-excitation weights
 ROUNDING = 0.05  # the paper prints one decimal of millions
 SLACK = 1e-9
 
@@ -54,7 +54,7 @@ REASONS = {
 
 
 def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Write architectures.json (an object for each architecture and table), and the same as .md, .csv and .tex."""
+    """Write architectures.json (an object for each architecture and table), and the same rows as .md, .csv and .tex."""
     rows = count(config.pool_norm, [_of_user(architecture) for architecture in config.own])
     CountsFile(tuple(rows)).write(out)
     for suffix, text in count_texts(rows, config.pool_norm).items():
@@ -64,14 +64,14 @@ def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspac
 
 
 def _of_user(config: FixedConfig) -> Published:
-    """Convert a user's architecture to the form of a published one: in all three tables, without printed numbers."""
+    """Convert a user's architecture to a `Published` that is in all three tables and has no printed numbers."""
     genotype = Genotype.of_values(config.genotype, config.architecture)
     rows = {table: {"params_m": None} for table in NETWORKS}
     return Published(config.architecture, config.architecture, {"form": None}, "", genotype, rows, "")
 
 
 def count(pool_norm: bool, own: Sequence[Published] = ()) -> list[Counted]:
-    """Count every published architecture in each table that quotes it (order: published.yaml), then the user's own."""
+    """For each table, count the published architectures that it quotes (in their file's order), then the user's own."""
     return [
         count_one(architecture, table, pool_norm)
         for table in NETWORKS
@@ -87,7 +87,7 @@ def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
     network = build(shape, architecture.genotype)
     own = large and architecture.id.startswith("dropnas")
     excitation = sum(weight.numel() for name, weight in network.named_parameters() if EXCITED in name)
-    left_out = 0 if own else excitation  # a weight of it is one multiply-add for an image
+    left_out = 0 if own else excitation  # each of these weights is one multiply-add
     weights, released = parameters(network) - left_out, release_millions(network) - left_out / 2**20
     work = multiply_adds(_bare(network), shape.image_size) - left_out
     printed = architecture.paper_rows[table]

@@ -77,7 +77,7 @@ class Cell(nn.Module):
         """The cell's output (B, channels_out, H, W); a reduction cell halves H and W.
 
         Args:
-            before_last, last: the two inputs after ReLU; two cells read each input, so they share the ReLU.
+            before_last, last: the two inputs after ReLU; each input is read by two cells, which share its ReLU.
             masks: (edges, B, 1, 1, 1) of the inputs' type; drop-path's factors for all operations except identity. None
                 switches drop-path off.
         """
@@ -112,7 +112,7 @@ def _sum(*edges: tuple[Tensor, Tensor | None]) -> Tensor:
 
 
 def draw_paths(edges: int, images: int, rate: float, generator: torch.Generator) -> Tensor:
-    """Draw which outputs to keep, for each image and edge with probability 1 - rate: bool (images, edges)."""
+    """Draw the edge outputs to keep, each with probability 1 - rate: bool (images, edges)."""
     kept = torch.empty((images, edges), dtype=torch.bool, device=generator.device)
     return kept.bernoulli_(1.0 - rate, generator=generator)
 

@@ -30,7 +30,7 @@ def parameters_with_auxiliary(network: nn.Module) -> int:
 
 
 def release_millions(network: nn.Module) -> float:
-    """The number in the authors' log: with the tower, in units of 2^20 (4.1 and 4.4 in Tables 1 and 2)."""
+    """The number of weights as the authors log it: with the tower, in units of 2^20 (4.1 and 4.4 in Tables 1, 2)."""
     return parameters_with_auxiliary(network) / 2**20
 
 

@@ -1,4 +1,4 @@
-"""The configurations of the retrain, select and transfer stages.
+"""The configurations of the retrain, transfer, select, fixed and architectures stages.
 
 No torch here: `plan` must start fast. Every default is the paper's value or, where the paper is
 silent, the release's behaviour; docs/decisions.md gives the reasons.

@@ -1,8 +1,8 @@
 """All random numbers of an epoch of a retraining, drawn before its first step.
 
-Design choices: the numbers depend only on (seed, epoch) and are drawn on the CPU. A resumed epoch therefore has the
-same numbers, at any step and on any device. On the device they are in tensors that keep their addresses, from which
-each step reads the rows of its batch. A step draws nothing, so it can be captured in a CUDA graph.
+Design choices: the numbers depend only on (seed, epoch) and are drawn on the CPU. An epoch that is resumed therefore
+has the same numbers, on any device. On the device, the numbers are in tensors with fixed addresses; each step reads the
+rows of its batch. A step draws nothing, so it can be captured in a CUDA graph.
 """
 
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int],
 
 
 def augmented(images: Tensor, data: ImageArrays, config: RetrainConfig, drawn: Draws) -> Tensor:
-    """Crop, flip, AutoAugment, normalise and Cutout uint8 images (B, 3, H, W), in this order as in DARTS.
+    """Apply crop, flip, AutoAugment, normalisation and Cutout to uint8 images (B, 3, H, W), in this order as in DARTS.
 
     What the configuration switches off is skipped; mean and standard deviation are those of the data.
     """

@@ -26,7 +26,7 @@ def describe(
     """Describe a genotype in the network of a dataset, as plain JSON values.
 
     Args:
-        network: the paper's data set of the network, a key of ROLES.
+        network: the data set whose network is used, a key of ROLES.
         channels, cells: initial width and depth; None means the paper's (36 and 20, or 48 and 14).
 
     Raises:
@@ -59,7 +59,7 @@ def paper_shape(
     if network not in ROLES:
         raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(ROLES)}")
     large = ROLES[network].network == "imagenet"
-    # read from the classes field by field, so that other fields do not count as this stage's code
+    # reads single fields of the classes, so that the other fields do not count as this stage's code
     paper_cells = TransferConfig.cells if large else RetrainConfig.cells
     paper_channels = TransferConfig.channels if large else RetrainConfig.channels
     side = TransferConfig.image_size if large else 32

@@ -31,7 +31,7 @@ TOP5_CLASSES = 6  # with fewer classes, every label is among the top five
 
 
 class Learner:
-    """A network of a shape in training, with initial weights that follow from the seed.
+    """An evaluation network in training; its initial weights follow from the seed.
 
     Raises:
         DropnasError: the memory format is channels last on a CPU.
@@ -140,7 +140,7 @@ def layout(name: MemoryFormat, device: str) -> torch.memory_format:
 
     Raises:
         DropnasError: the format is channels last on a CPU with oneDNN. In torch 2.14.1, the backward pass of a 1x1
-            convolution of stride 2 writes outside its memory; docs/decisions.md, "Layout of images on the CPU".
+            convolution of stride 2 writes outside its memory (docs/decisions.md, "Layout of images on the CPU").
     """
     if name == "channels_last" and device == "cpu" and torch.backends.mkldnn.enabled:
         raise DropnasError(

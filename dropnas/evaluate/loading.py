@@ -1,8 +1,8 @@
 """A finished retraining or transfer as a network with its weights, ready for use.
 
 Design choices: the network is rebuilt from network.json and genotype.json, and the weights are read from safetensors.
-Nothing in a run folder is unpickled or evaluated, so a folder from another person cannot run code. (If a genotype names
-an operation of a user's package, that package is imported, as it was for training.)
+Nothing in a run folder is unpickled or evaluated, so a folder from another person runs no code of its own. (If a
+genotype names an operation of a user's package, that package is imported, as it was for training.)
 """
 
 from dataclasses import dataclass

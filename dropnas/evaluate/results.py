@@ -42,7 +42,7 @@ def archive(
 
 
 def final_and_best(rows: Sequence[Row], column: str) -> Errors | None:
-    """The error after the last epoch, the lowest of any epoch, and the first epoch with it; None if not measured."""
+    """The error after the last epoch, the lowest error, and the first epoch with the lowest; None if not measured."""
     errors = [(value, int(row["epoch"] or 0)) for row in rows if (value := row[column]) is not None]
     if not errors:
         return None

@@ -98,7 +98,7 @@ class Retraining:
         return self.losses[step : step + 1]
 
     def train_batch(self, size: int) -> None:
-        """Train one step on the images from `position` on; everything that it reads and changes is on the device."""
+        """Train one step on `size` images, starting at `position`; all tensors that the step uses are on the device."""
         config, learner, data = self.config, self.learner, self.training
         learner.network.train()
         drawn = self.draws.rows(self.position + torch.arange(size, device=self.device))
@@ -131,7 +131,7 @@ class Retraining:
         return self.learner.errors()
 
     def test_batch(self, images: arrays.ImageArrays, indices: Tensor, size: int) -> None:
-        """Test on the images whose indices start at `position`."""
+        """Test on `size` images, those at `position` and after it in `indices`."""
         chosen = indices[self.position + torch.arange(size, device=self.device)]
         normalised = augment.normalise(images.batch(chosen), self.training.mean, self.training.std)
         self.learner.test(normalised, images.labels[chosen])
@@ -151,7 +151,7 @@ class Retraining:
         self.programs.run(key)
 
     def _programs(self) -> dict[Hashable, Program]:
-        """The programs of a step and of a test of each split, for a full batch and for a smaller last one."""
+        """The programs that train, and that test each split; each for a full batch and for a smaller last one."""
         found: dict[Hashable, Program] = {("train", size): partial(self.train_batch, size) for size in self.sizes}
         for split in SPLITS:
             images, indices = self._split(split)

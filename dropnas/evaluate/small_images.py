@@ -19,7 +19,7 @@ from dropnas.space.operations import FactorizedReduce, Identity
 from dropnas.space.small_maps import tap_matrices
 
 LARGEST = 256  # most pixels of an image (16x16) for which this is faster; measured
-LARGEST_AS_MATRIX = 128  # most pixels of a map for a depthwise convolution as a product; measured
+LARGEST_AS_MATRIX = 128  # most pixels of a map for which a depthwise convolution is a matrix product; measured
 
 
 def fastest(network: EvaluationNetwork, pixels: int, device: str) -> Forward:
@@ -30,7 +30,7 @@ def fastest(network: EvaluationNetwork, pixels: int, device: str) -> Forward:
 
 
 def forward(network: EvaluationNetwork, images: Tensor, masks: Tensor | None = None) -> Outputs:
-    """Like the network's own forward pass: logits of images (B, 3, H, W) and of the tower, with drop-path's masks."""
+    """Logits of images (B, 3, H, W), and those of the tower, as from the network's own forward pass."""
     states, _ = network.stem(images)
     masks = None if masks is None or not network.training else masks.transpose(1, 2)  # (edges, 1, B, 1, 1)
     last, auxiliary = _stacked(network.stack, states.transpose(0, 1).contiguous(), masks)
@@ -125,7 +125,7 @@ def _as_usual(layer: nn.Module, maps: Tensor) -> Tensor:
 
 
 def _norm(layer: nn.BatchNorm2d, maps: Tensor) -> Tensor:
-    """Batch norm of each channel's row; torch gets the row of the entire batch as one long image."""
+    """Batch norm of each channel; torch gets the entire batch as one image of height 1."""
     normed: Tensor = layer(maps.reshape(1, len(maps), 1, -1))
     return normed.view(maps.shape)
 

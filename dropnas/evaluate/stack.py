@@ -35,7 +35,7 @@ def shape_of(
 
 
 class EvaluationNetwork(nn.Module):
-    """The network of a shape, with PyTorch's default initial weights. The tower is part of it only in training mode.
+    """The network of a shape, with PyTorch's default initial weights. The tower runs only in training mode.
 
     The stem maps images (B, 3, H, W) to the two inputs of the first cell, each with `width` channels.
     """
@@ -65,7 +65,7 @@ class EvaluationNetwork(nn.Module):
 
 
 class CellStack(nn.Module):
-    """The cells between stem and classifier; widths double in the reduction cells at one and two thirds.
+    """The cells between stem and classifier; reduction cells, at one third and two thirds, double the width.
 
     Each of the two inputs of the first cell has `width` channels.
     """

@@ -1,11 +1,11 @@
 """The transfer stage: a genotype trained on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
 
-Design choices: a step's gradient is the mean over one global batch, which is split into micro-batches; each process
-computes its part of them one after the other. All random numbers depend on a position in the global batch (epoch, step,
-micro-batch, image). The processes combine their gradients and sums after each step. The number of processes therefore
-changes the result by rounding only. Batch norm and mixup work on a micro-batch. The last images of an epoch are left
-out if they do not fill a global batch. AutoAugment runs on the GPU or, if the device is a CPU, in the processes that
-decode, with the same pixels.
+Design choices: a step's gradient is the mean over one global batch, which is split into micro-batches. Each process
+computes its own micro-batches one after the other. All random numbers depend on a position in the global batch (epoch,
+step, micro-batch, image). The processes combine their gradients and sums after each step. The number of processes
+therefore changes the result by rounding only. Batch norm and mixup work on a micro-batch. The last images of an epoch
+are left out if they do not fill a global batch. AutoAugment runs on the GPU or, if the device is a CPU, in the
+processes that decode; the pixels are the same.
 """
 
 import time
@@ -63,9 +63,9 @@ class Transfer:
         self.normalise = augment.Normaliser(training.mean.to(self.device), training.std.to(self.device))
         self.accumulated = config.batch_size // config.micro_batch  # micro-batches of a step in all processes
         self.own = self.accumulated // ranks.world  # micro-batches of a step in this process
-        self.first = ranks.rank * self.own  # index of the first one in the step
+        self.first = ranks.rank * self.own  # index of this process's first micro-batch in a step
         sides = (config.image_size, config.image_size)
-        # On a CPU the decoding processes apply the policy, which relieves this process.
+        # On a CPU, the decoding processes apply AutoAugment, which relieves this process.
         self.augmenting = ("decoding" if self.device == "cpu" else "device") if config.autoaugment else "nowhere"
         if config.autoaugment:
             autoaugment.make_tables(autoaugment.IMAGENET, *sides, self.device)
@@ -186,9 +186,9 @@ class Transfer:
 
 
 def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Tensor], number: int) -> list[Tensor]:
-    """AutoAugment in the processes that decode, for micro-batch `number` of a process that has `own` in each step.
+    """Apply AutoAugment, in a decoding process, to micro-batch `number` of an epoch; a step has `own` of them.
 
-    It is not a method of Transfer, because that reference would keep the decoding processes alive.
+    This is not a method, because a reference to the Transfer would keep the decoding processes alive.
     """
     position = (epoch, number // own, first + number % own)
     return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), seed, position))
@@ -200,7 +200,7 @@ def _operations(count: int, seed: int, position: tuple[int, int, int]) -> Tensor
 
 
 def learning_rate(config: TransferConfig, epoch: int) -> float:
-    """Linear warm-up to the full rate, then cosine or linear to zero; one value for each epoch, counted from 0."""
+    """Linear warm-up to the full rate, then cosine or linear decay to zero; epochs are counted from 0."""
     if epoch < config.warmup_epochs:
         return schedule.warm_up(config.learning_rate, epoch, config.warmup_epochs)
     decay = schedule.cosine if config.schedule == "cosine" else schedule.linear

@@ -36,7 +36,7 @@ def initial_alphas(space: SearchSpace, scale: float, generator: torch.Generator)
 def kept_softmax(alphas: Tensor, kept: Tensor) -> Tensor:
     """The weights p of Eq. 1 over the kept operations only, (..., operations); dropped operations get 0.
 
-    Each row of the mask keeps at least one operation.
+    Each row of the mask must keep at least one operation.
     """
     return alphas.masked_fill(~kept, -math.inf).softmax(dim=-1)
 
@@ -65,8 +65,9 @@ def alpha_adjust(old: Tensor, new: Tensor, kept: Tensor, mode: Adjust) -> Tensor
     """Apply alpha-adjust ("Prevent Passive Update", Section 2.3) and return the new alphas.
 
     Both modes add a number x to the kept alphas of an edge, so that the dropped operations keep their probability mass.
-    With `released`, x solves Eq. 2 with the current values of the dropped alphas. With `equation-3`, x assumes that the
-    dropped alphas did not move. Edges without dropped operations do not change. All tensors are (..., operations).
+    With `released`, x solves Eq. 2 with the current values of the dropped alphas. With `equation-3`, x is computed as
+    if the dropped alphas had not moved. Edges without dropped operations do not change. All tensors have shape (...,
+    operations).
     """
     if mode == "off":
         return new

@@ -1,7 +1,8 @@
 """Checks that the kernels of a backend agree with torch's on this device, before a search uses them.
 
-Design choices: both compute the logits and the gradients for a few images. The reference is torch's pass in single
-precision. The backend's error may be a small multiple of torch's own error in the precision of the search.
+Design choices: torch and the backend compute the logits and the gradients for a few images. The reference is torch's
+pass in single precision. The backend's error may be a small multiple of torch's own error in the precision of the
+search.
 """
 
 from copy import copy
@@ -21,7 +22,7 @@ from dropnas.training.precision import autocast
 
 IMAGES = 8  # for each seed
 ALLOWED = 1e-3  # relative to the norm, in addition to torch's own rounding error
-FACTOR = 3.0  # multiple of torch's own rounding error
+FACTOR = 3.0  # allowed multiple of torch's own rounding error
 
 
 def require_agreement(engine: Engine, images: ImageArrays, config: SearchConfig) -> None:

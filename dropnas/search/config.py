@@ -1,4 +1,4 @@
-"""The configurations of the search and derive stages. No torch here: `plan` must start fast.
+"""The configurations of the search, derive and sample stages. No torch here: `plan` must start fast.
 
 Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md gives the
 reasons.
@@ -153,8 +153,8 @@ class DeriveConfig:
     """The options of the derivation of a genotype from alphas (Section 2.1).
 
     Attributes:
-        score: `alpha` ranks operations and edges by the raw alpha, as the release does; `probability` by p, as in the
-            text.
+        score: `alpha` ranks operations and edges by the raw alpha, as the release does; `probability` ranks them by p,
+            as in the paper's text.
         skips: `separate` ranks operations of the same name (3-skip) one by one; `summed` adds their probabilities.
     """
 

@@ -1,9 +1,9 @@
 """Grouped operation dropout (Section 2.3): the drop probabilities of operations, and the masks of a batch.
 
-Design choices: masks are drawn on the CPU from an explicit generator. The host then knows which operations run without
-waiting for a device, and the masks are the same on every device. If a group loses all its operations, only this group
-is drawn again. Groups are independent, so redrawing the whole edge would give the same distribution. In a mask, True
-means kept.
+Design choices: masks are drawn on the CPU from an explicit generator. The host then knows, without waiting for a
+device, which operations run. The masks are the same on every device. If a group loses all its operations, only this
+group is drawn again. Groups are independent, so redrawing the whole edge would give the same distribution. In a mask,
+True means kept.
 """
 
 from collections.abc import Sequence
@@ -38,8 +38,8 @@ class Kept:
 def drop_probabilities(options: DropoutOptions, space: SearchSpace) -> Tensor:
     """Return the drop probability p_d of each operation of the space, double (operations,).
 
-    With groups, p_d is r^(1/|group|), or r^(1/4) as released. Without groups, it is r^(1/4), the p_d of the paper's
-    groups, or r^(1/|operations|) for `one-group-own-rate`.
+    With `groups`, p_d is r^(1/|group|), or r^(1/4) as released. With `one-group`, it is r^(1/4), as in the paper's
+    groups of four. With `one-group-own-rate`, it is r^(1/|operations|).
     """
     rates = (options.rate_parameterised, options.rate_non_parameterised)
     probabilities = torch.zeros(len(space.operations), dtype=torch.float64)
@@ -54,7 +54,7 @@ def drop_probabilities(options: DropoutOptions, space: SearchSpace) -> Tensor:
 
 
 def drop_groups(options: DropoutOptions, space: SearchSpace) -> Groups:
-    """The sets of operations that keep at least one operation on each edge."""
+    """The groups of operations; on each edge, each group keeps at least one operation."""
     return space.groups if options.grouping == "groups" else (range(len(space.operations)),)
 
 
@@ -76,8 +76,8 @@ def check_probabilities(probabilities: Tensor, groups: Groups, operations: int, 
     """Check that masks can be drawn with these drop probabilities.
 
     Raises:
-        DropnasError: there is not one probability below 1 for each operation, or a group loses all its operations in
-            almost every draw.
+        DropnasError: the probabilities have the wrong shape or range, or a group loses all its operations in almost
+            every draw.
     """
     if not isinstance(probabilities, Tensor) or probabilities.shape != (operations,):
         found = tuple(probabilities.shape) if isinstance(probabilities, Tensor) else type(probabilities).__name__

@@ -1,4 +1,4 @@
-"""Everything random in an epoch of a search, drawn on the host before its first step.
+"""All random numbers of an epoch of a search, drawn on the host before the epoch's first step.
 
 Design choices: all draws follow from seed and epoch. An epoch therefore has the same numbers in any group of seeds, on
 any device, and after any resume. The draws of a smaller last batch are padded to the size of the others; the padding is

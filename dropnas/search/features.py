@@ -111,7 +111,7 @@ def _inner_products(maps: Tensor) -> Gram:
 
 @contextmanager
 def _captured(supernet: TrainedSupernet, cells: Sequence[int], edge: int) -> Iterator[dict[int, dict[int, Tensor]]]:
-    """In this context, keep the outputs of the edge's operations in the latest forward pass, by cell and operation."""
+    """In this context, the dict holds the operations' outputs of the latest forward pass, by cell and operation."""
     found: dict[int, dict[int, Tensor]] = {cell: {} for cell in cells}
     with ExitStack() as stack:
         for cell, outputs in found.items():

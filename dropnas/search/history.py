@@ -42,7 +42,7 @@ def describe(space: SearchSpace, alphas: Alphas, entry: Matrices) -> Row:
     """Summarise the alphas of an epoch and their entry of the history.
 
     The row has the entropy of p over the operations that are left, the number of skip-connects of the genotype, and
-    whether both scores give the same genotype.
+    whether alpha and p give the same genotype.
     """
     if LEFT in entry:
         pairs = zip(alphas, torch.tensor(entry[LEFT], device=alphas.normal.device), strict=True)

@@ -1,10 +1,10 @@
 """How many searches train as one group: as many as fit into memory, estimated from measured steps.
 
-Design choices: on a GPU, the difference of the peaks of one search and of two is the memory of each further search. A
-peak covers both programs of an epoch, their warm-up and their graphs, and what the allocator reserves. Each phase of a
-search is measured in its last epoch, in which all parameters change. On a CPU, a whole step may take a minute. Two
-batches of a few images therefore pass through one search, and the memory that autograd keeps is extrapolated. The
-result is compared with the memory that the job requested.
+Design choices: on a GPU, the memory of each further search is the peak of two searches minus the peak of one. A peak
+covers a step on a whole batch and one on the last batch, their warm-up and CUDA graphs, and what the allocator
+reserves. Each phase of a search is measured in its last epoch, in which all parameters change. On a CPU, a whole step
+may take a minute. Two batches of a few images therefore pass through one supernet, and the memory that autograd keeps
+is extrapolated. The result is compared with the memory that the job requested.
 """
 
 import gc

@@ -1,7 +1,8 @@
 """Partial channel connections (Xu et al., 2020): only a part of an edge's channels goes through its operations.
 
-The first C / K channels of a state go through the operations. The others bypass them; on an edge of stride 2 they are
-max-pooled. Both parts, the mixed channels first, are multiplied by the weight of the edge and shuffled in K groups.
+The first C / K channels of a state go through the operations. The other channels bypass them, and are max-pooled on an
+edge of stride 2. The bypassing channels are multiplied by the weight of the edge, appended to the mixed ones and
+shuffled with them in K groups.
 """
 
 from collections.abc import Sequence

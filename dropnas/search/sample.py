@@ -1,9 +1,9 @@
 """The sample stage: random search, the simplest baseline (Li and Talwalkar, 2019).
 
 Design choices: a random architecture has the form of a derived one. Each node gets two different predecessors, and each
-edge an operation other than zero, all uniformly. In a space with several operations of the same name (3-skip), each of
-them counts, as in the search. As many architectures are drawn and retrained as a search method has seeds. The stage
-trains nothing, so the module does not import torch.
+edge gets an operation other than zero. All are drawn uniformly; several operations of the same name (3-skip) are drawn
+separately, as in the search. The number of architectures is the number of seeds of a search method. The stage trains
+nothing, so the module does not import torch.
 """
 
 import random

@@ -1,9 +1,9 @@
 """K searches that differ only in their seed, trained as one group of supernets. A single search is a group of one.
 
 Design choices: each search has its own draws, weights, alphas, optimiser averages and history. The group only
-determines its index in the tensors. A search therefore gets the same numbers in every group, up to rounding, and can
-continue in any group. All random numbers of an epoch are drawn when the epoch starts, so a state holds no generator. If
-an epoch is resumed, it draws the same numbers again, and the step counter says where to continue.
+determines the search's index in the tensors. A search therefore gets the same numbers in every group, up to rounding,
+and can continue in any group. All random numbers of an epoch are drawn when the epoch starts, so a state holds no
+generator. If an epoch is resumed, it draws the same numbers again, and the step counter says where to continue.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +71,7 @@ class SeedGroup:
             batches.apart(len(images), count, generator(config.seed, "held-out images")) for config in configs
         ]
         self.sizes = batches.sizes(len(self.parts[0][0]), self.config.batch_size)
-        self.images_seen = 0  # since this start, by all searches
+        self.images_seen = 0  # by all searches, since this process started
         self.stopped = False  # whether the strategy has ended the search
         self.closing = 0  # number of steps on the host after the batches of this epoch
         self.phase, self.runs = 0, list[SeedRun]()  # in the order of the configurations
@@ -140,7 +140,7 @@ class SeedGroup:
         return [self._state_of(index) for index in range(len(self.runs))]
 
     def load_state_dicts(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """Continue from one state for each search; they are at the same step, but may come from different groups."""
+        """Continue from one state for each search; all are at the same step, but may come from different groups."""
         if states[0]["phase"] != self.phase:
             self._enter(states[0]["phase"])
         for index, (run, state) in enumerate(zip(self.runs, states, strict=True)):
@@ -198,7 +198,7 @@ class SeedGroup:
         architecture = {each: values.requires_grad_() for each, values in alphas.items()}
         memory = [returned_tensors(strategy.memory(phase, values), "memory", name) for values in before]
         weights = flat_weights(supernets)
-        # skipping dropped operations changes rounding, so seeds that may be grouped compute all
+        # skipping dropped operations changes rounding, so seeds that may be grouped skip none
         static = self.recorder is not None or self.device != "cpu" or self.config.group_seeds
         return SearchState(
             returned(strategy.make_engine(supernets, static, self.backend), Engine, "make_engine", name),

@@ -2,8 +2,9 @@
 
 Design choices: each kind of random number has its own generator, derived from the seed, the purpose and, for draws
 within an epoch, the epoch. A resumed search therefore continues bit for bit. All random numbers are drawn on the CPU,
-so every device gets the same ones. Grouping affects only speed and rounding. Any seeds at the same step may therefore
-train as a group, and a repeated job trains only the missing ones. The files of the run record neither time nor machine.
+so every device gets the same numbers. Grouping affects only speed and rounding. Seeds at the same step may therefore
+train as a group, and a repeated job trains only the missing seeds. The files of the run record neither time nor
+machine.
 """
 
 import time
@@ -78,7 +79,7 @@ def run_group(
 
 
 def first(configs: Sequence[SearchConfig], inputs: Sequence[Path], workspaces: Sequence[Workspace]) -> list[int]:
-    """Choose the searches to train now: the least advanced ones at the same step, as many as fit into memory."""
+    """Choose the searches to train now: those that can continue at the earliest step, as many as fit into memory."""
     checkpoints = [Checkpoints(workspace.scratch, workspace.identity, silent) for workspace in workspaces]
     alike, workspace = list(common_checkpoint(checkpoints)), workspaces[0]
     if not make_strategy(configs[0], find_space(configs[0].space)).groups_seeds:
@@ -102,7 +103,7 @@ def even_part(count: int, most: int) -> int:
 def new_group(
     configs: Sequence[SearchConfig], images: arrays.ImageArrays, device: str, progress: Callable[[str], None] = silent
 ) -> SeedGroup:
-    """Set up the searches as the stage trains them on a device; on a GPU, with CUDA graphs and the backend.
+    """Set up the searches for a device; on a GPU, with CUDA graphs and the backend.
 
     Raises:
         DropnasError: the backend cannot run here, or its numbers differ from torch's.

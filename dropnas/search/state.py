@@ -1,4 +1,4 @@
-"""The tensors that K seeds of a search train (the first axis is the seed), and their passes through the supernet."""
+"""The tensors that K seeds of a search train (the first axis is the seed), and passes through the K supernets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ Matrices = dict[str, Any]  # rows of numbers for normal and reduce; further arch
 
 @dataclass(frozen=True)
 class SearchState:
-    """K seeds in training. Its tensors keep their addresses; a step changes them in place."""
+    """The state of K seeds in training. Its tensors keep their addresses; a step changes them in place."""
 
     engine: Engine  # computes the K supernets; their parameters are views of `weights`
     weights: Tensor  # w, (K, weights), in the order of `parameters()`
@@ -60,7 +60,7 @@ class SearchState:
         update_statistics: bool = True,
         paths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Run a pass: the mean loss of each seed (K,) and the logits (K, B, classes).
+        """Run a pass; return the mean loss of each seed (K,) and the logits (K, B, classes).
 
         Args:
             images, labels: (K, B, 3, H, W) and (K, B).
@@ -114,7 +114,7 @@ class SearchState:
 
 @dataclass(eq=False)
 class SeedRun:
-    """One search of a group. Its tensors are views of the group's tensors, so they change with it."""
+    """One search of a group. Its tensors are views of the group's tensors, so they change with them."""
 
     config: SearchConfig
     space: SearchSpace

@@ -30,7 +30,7 @@ class EpochTables:
 
     @classmethod
     def empty(cls, weights: Tensor, steps: int) -> "EpochTables":
-        """Make tables for the K seeds of `weights` (K, weights), with their type and on their device."""
+        """Make tables for K seeds, with the type and on the device of their `weights` (K, weights)."""
         losses = weights.new_zeros(len(weights), steps)
         return cls(losses.new_zeros(1, dtype=torch.int64), losses, torch.zeros_like(losses, dtype=torch.int64))
 

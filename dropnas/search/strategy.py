@@ -1,7 +1,7 @@
 """The interface of a search method: what it draws for an epoch, and how a batch changes the weights and the alphas.
 
-Design choices: all methods, including a user's, use this interface. Before each epoch, the host draws everything random
-in it, from a generator that follows from seed and epoch. A batch is then a function of tensors only, for K seeds at a
+Design choices: all methods, including a user's, use this interface. Before each epoch, the host draws all its random
+numbers from a generator that follows from seed and epoch. A step is then a function of tensors only, for K seeds at a
 time, so that it can be recorded as a CUDA graph and replayed. A recorded step cannot read a Python number that changes.
 Whatever changes between epochs is therefore part of the draws, or it selects another variant of the step.
 """
@@ -47,7 +47,7 @@ class Batch:
 
 
 class Strategy:
-    """A search method, made by `factory(config, space, **options)`. Every method but `step` has a default.
+    """A search method, made by `factory(config, space, **options)`. Every hook but `step` has a default.
 
     An epoch passes over the images that train w; each step also gets a random batch of the others.
     """
@@ -55,7 +55,7 @@ class Strategy:
     weight_share: float = 1.0  # fraction of the training images that trains w, above 0 and at most 1
     needs_held_out: bool = False  # whether its steps need images that do not train w
     groups_seeds: bool = True  # whether several seeds may train as one group
-    records: bool = True  # whether its step can be recorded as a CUDA graph; if not, a run reports it when it starts
+    records: bool = True  # whether its step can be recorded as a CUDA graph; if not, a run reports this at its start
 
     def __init__(self, config: SearchConfig, space: SearchSpace) -> None:
         self.config, self.space = config, space  # a method may add operations to the space that it is given
@@ -72,7 +72,7 @@ class Strategy:
         return Supernet(self.space, self.config.channels, self.phases[phase].cells, classes)
 
     def make_engine(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None) -> Engine:
-        """Make the engine that computes K such supernets as one network; see `Engine` for the arguments."""
+        """Make the engine that computes K supernets as one network; see `Engine` for the arguments."""
         return Engine(supernets, static, backend)
 
     def architecture(self, phase: int, generator: torch.Generator) -> Tensors:
@@ -102,14 +102,15 @@ class Strategy:
         """Return the operations that take part in a phase, if this is known when the phase begins; None means all.
 
         Even on a GPU, the engine does not compute operations that no seed can use. A step must still pass a mask to
-        `losses`. The result is bool (..., 2, edges, operations); the memory of several seeds has leading axes, too.
+        `losses`. The result is bool (..., 2, edges, operations); for the memory of several seeds, the first axis is the
+        seed.
         """
         return None
 
     def unpruned(self, memory: Mapping[str, Tensor]) -> Tensor | None:
         """Return the operations that pruning has left, bool (2, edges, operations); None means all.
 
-        The history marks the others.
+        The history marks the pruned ones.
         """
         return self.candidates(memory)
 
@@ -149,7 +150,7 @@ class Strategy:
         return False
 
     def derive(self, run: SeedRun) -> Genotype | None:
-        """Return the current genotype if the method has its own derivation rule, without changing anything.
+        """Return the current genotype if the method has its own derivation rule; change nothing.
 
         It is called at the start, after each epoch, and at the end. None means that there is no genotype yet; at the
         end, None leaves the derivation to the derive stage.
@@ -213,7 +214,7 @@ def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
 
 
 def _faults(strategy: Strategy) -> Iterator[tuple[str, str]]:
-    """What is wrong with a user's strategy, each with its remedy."""
+    """Yield the faults of a user's strategy, each with its remedy."""
     kind, share, phases = type(strategy), strategy.weight_share, strategy.phases
     if kind.step is Strategy.step:
         yield "has no method 'step'", "add it: it trains the weights and alphas on a batch"

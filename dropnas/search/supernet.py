@@ -60,10 +60,11 @@ class Cell(nn.Module):
         """Build a cell.
 
         Args:
-            before, last: channels of the output before the last one, and of the last output.
+            before, last: channels of the outputs of the two previous cells, the earlier cell first.
             channels: channels of each node; the output has NODES times as many.
             kind: NORMAL, or REDUCE, whose edges from the inputs have stride 2.
-            halved_before: whether the previous cell was a reduction, so that `before` is twice as large as `last`.
+            halved_before: whether the previous cell was a reduction, so that the earlier output is twice as high and
+                wide.
         """
         super().__init__()
         self.preprocess0: nn.Module = (

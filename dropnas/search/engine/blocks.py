@@ -69,7 +69,7 @@ def normed(
     scales: Sequence[Tensor] | None = None,
     rectify: bool = False,
 ) -> Tensor:
-    """Batch norm of E operations without affine parameters; then scales of parts of the channels and ReLU, if given."""
+    """Batch norm of E operations without affine parameters, then their scales and ReLU, if given."""
     scale = None if scales is None else side_by_side(scales)
     normal = batch_norm(maps, scale, norms[0].eps, rectify)
     statistics.note(norms, normal.mean, normal.variance)

@@ -1,9 +1,9 @@
 """A cell of the supernet, computed state by state instead of edge by edge.
 
-Design choices: edges that leave the same state share its ReLU, its grids, its poolings and the batch norms of these
-poolings. The rest of their operations is computed side by side. A backend may provide kernels for it. The same cell of
-K supernets of equal shape is computed as one cell with K times as many channels, in which each operation is K modules.
-A single supernet is the case K = 1.
+Design choices: edges that leave the same state share its ReLU, its grids (see `layout`), its poolings and the batch
+norms of these poolings. Their other operations are computed side by side, by torch's kernels or by those of a backend.
+The same cell of K supernets of equal shape is computed as one cell with K times as many channels, in which each
+operation is K modules. A single supernet is the case K = 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -101,7 +101,7 @@ def _leave(
 
 
 def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> list[Alike]:
-    """Group the computed operations on the edges that leave a state by name; zeros are left out."""
+    """Group by name the computed operations on the edges that leave a state; zeros are left out."""
     names = cells[0].operations
     groups = {name: list[Edge]() for name in names}  # the order does not depend on what is computed
     for edge, node in leaving:
@@ -122,7 +122,7 @@ def _parted(operations: Sequence[Alike], kinds: tuple[type[nn.Module], ...]) -> 
 def _add(
     state: State, alike: Sequence[Edge], weights: MixingWeights, sums: Sequence[Sum], statistics: RunningStatistics
 ) -> None:
-    """Add operations of one name, which have parameters, to the nodes that they lead to."""
+    """Add the outputs of operations of one name to the nodes that their edges lead to."""
     rows = [weights.scale(edge.slot) for edge in alike]
     if alike[0].is_opaque:
         answers = [

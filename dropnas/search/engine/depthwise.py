@@ -1,11 +1,11 @@
 """A depthwise convolution of stride 1 on maps with the channels last, with fast gradients.
 
 Design choices: with the channels last, a CPU's depthwise kernels run close to the speed of its memory, with two
-exceptions. Dilated convolutions are therefore computed as undilated ones, on regrouped pixels (`layout.to_grids`), and
-the gradient of a kernel wider than three is computed three columns at a time. The gradient of the maps is the
-convolution with the flipped kernel. Maps that several convolutions read are stored once and repeated in the backward
-pass. Small maps are multiplied by matrices instead (`small_maps`). The result differs from torch's only by the order of
-its sums.
+exceptions. The first is dilated convolutions: they are computed as undilated ones, on regrouped pixels
+(`layout.to_grids`). The second is the gradient of a kernel wider than three: it is computed three columns at a time.
+The gradient of the maps is the convolution with the flipped kernel. Maps that several convolutions read are stored once
+and repeated in the backward pass. Small maps are multiplied by matrices instead (`small_maps`). The result differs from
+torch's only by the order of its sums.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """The states of a cell, the edges that leave them, and the sums at the nodes.
 
-Design choices: all edges that leave a state need its ReLU and its grids, which are therefore computed once, on first
-use. Dilated convolutions work on these four grids of the maps. A node therefore has two sums, one of maps and one of
-grids, which are added at the end.
+Design choices: all edges that leave a state need its ReLU and its four grids (see `layout`), which are therefore
+computed once, on first use. Dilated convolutions work on the grids. A node therefore has two sums, one of maps and one
+of grids, which are added at the end.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class State:
 
     @cached_property
     def grids(self) -> Tensor:
-        """The maps for undilated convolution in place of dilation 2: the even grid at stride 2, else all four grids."""
+        """Maps on which undilated convolution replaces dilation 2: at stride 2 the even grid, else all four grids."""
         return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else to_grids(self.rectified)
 
     @property
@@ -84,7 +84,7 @@ class Sum:
             self.add_grids(edge.grids * weights.path(number, edge.grids))
 
     def total(self, like: Tensor) -> Tensor:
-        """The total sum; zeros if all kept operations are zero."""
+        """The total sum; zeros if nothing was added."""
         if self.grids is not None:
             self.add(from_grids(self.grids))
         return torch.zeros_like(like) if self.maps is None else self.maps

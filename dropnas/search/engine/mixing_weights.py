@@ -2,7 +2,8 @@
 
 Design choices: a convolution takes its weight as the scale of its last batch norm, one value for each channel.
 Operations without parameters take entries of a small matrix. A backend takes one tensor for all its operations. All
-forms are views or selections of one tensor. A slot is the number edge * operations + operation.
+forms are views or selections of one tensor. An operation's slot is its index in this tensor: edge * (number of
+operations) + operation.
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
 Design choices: the seeds are side by side in the channels, so that one kernel serves all of them; no operation mixes
 seeds. The modules of the supernets are used unchanged. After the stem, maps have their channels last. Under autocast,
-maps have its type, and weights are converted to it where they are used. Batch statistics, mixing weights and the
-classifier stay in single precision.
+maps have autocast's type, and weights are converted to this type where they are used. Batch statistics, mixing weights
+and the classifier stay in single precision.
 """
 
 from collections.abc import Callable, Sequence

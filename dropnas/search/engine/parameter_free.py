@@ -1,9 +1,9 @@
 """Mixes the operations without parameters, whose outputs are the same for all edges from a state.
 
 Design choices: only the mixing weights differ between edges. One small matrix product therefore mixes the stacked
-outputs for all edges, and another one the gradients, instead of a pass over the maps for each edge and operation. The
-gradient of a mixing weight is a sum over millions of values. A GPU sums many parts in parallel, and adds the parts in
-the type of the weights.
+outputs for all edges, and another one mixes the gradients. Edges and operations need no separate passes over the maps.
+The gradient of a mixing weight is a sum over millions of values. A GPU sums many parts in parallel, and adds the parts
+in the type of the weights.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class _Mixed(torch.autograd.Function):
 
 
 def mix_parameter_free(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """For each edge, the sum of maps, each (B, H, W, K * C), weighted for K supernets by (K, edges, maps)."""
+    """For each edge, the sum of the maps, each (B, H, W, K * C), times their weights (K, edges, maps)."""
     mixed: tuple[Tensor, ...] = _Mixed.apply(weights, *maps)  # type: ignore[no-untyped-call]
     return mixed
 

@@ -1,8 +1,8 @@
 """1x1 convolutions of several groups of channels, side by side, as matrix products.
 
-Design choices: each product reads its group's channels in place, between those of other groups, and writes its output
-in the same layout, so nothing is regrouped in memory, forward or backward. On a CPU, where products of narrow matrices
-are slow, a few narrow groups are computed as one block-diagonal product.
+Design choices: each product reads its group's channels in place and writes its output in the same layout. Nothing is
+therefore regrouped in memory, forward or backward. On a CPU, where products of narrow matrices are slow, a few narrow
+groups are computed as one block-diagonal product.
 """
 
 from typing import Any

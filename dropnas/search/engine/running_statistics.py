@@ -19,8 +19,8 @@ from dropnas.search.supernet import Supernet
 class RunningStatistics:
     """The batch statistics that the norms of a pass computed.
 
-    The norms are in groups that saw the same maps, in the order of the pass. A norm that saw the batch
-    several times occurs as often.
+    The norms of a group are side by side in the channels of one tensor; the groups are in the order of the pass. A norm
+    that is applied several times occurs as often.
     """
 
     norms: list[Sequence[nn.BatchNorm2d]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class RunningStatistics:
 
 
 class UpdateWeight(NamedTuple):
-    """The update weight of a norm: momentum for each channel (C,), and the number of batches to count, 0 or 1, ()."""
+    """A norm's momentum for each channel, (C,), and the number of batches that it counts: 0 or 1, shape ()."""
 
     momentum: Tensor
     batches: Tensor

@@ -1,7 +1,7 @@
 """Operations that the engine does not know, such as those of a user's package; it calls their modules unchanged.
 
-Design choices: such a module updates its own buffers (running statistics), even if a mask drops it. The buffers of
-dropped operations are therefore restored afterwards, without reading the mask on the host.
+Design choices: such a module updates its own buffers (running statistics), even if a mask drops its operation. The
+buffers of dropped operations are therefore restored afterwards, without reading the mask on the host.
 """
 
 from collections.abc import Iterator, Sequence

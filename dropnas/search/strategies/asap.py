@@ -1,20 +1,20 @@
 """ASAP (Noy et al., 2020): a temperature sharpens the softmax, and weak operations are pruned during the search.
 
 w learns from one half of the images, the alphas from the other half. Each step updates w first, then the alphas
-(Algorithm 1). The weight of an operation is Phi_o = exp(alpha_o / T), divided by the sum of this term over the
+(Algorithm 1). The weight Phi_o of an operation is exp(alpha_o / T), divided by the sum of exp(alpha / T) over the
 operations that are left on the edge. The temperature is T = 1.6 * 0.95^epoch. While T is at or above the grace
 temperature of 1 (epochs 0 to 9), only w is trained and nothing is pruned. After that, an operation is pruned for good
 when its Phi falls below 0.4 / N, where N is the number of operations. At least one operation stays on each edge. The
 search ends when each edge has one operation.
 
-Sources: the scheme is certain. All constants come from third-party code (cogsys-tuebingen/uninas). As far as we
-remember, they agree with the paper, as do the 50 epochs, the batch of 64 and the clipping of the alphas' gradient. The
-8 cells, the 16 channels and the equal initial alphas are from memory, too. It is uncertain which edges a node keeps,
-and whether N shrinks when operations leave an edge.
+Sources: the scheme is certain. All constants come from third-party code (cogsys-tuebingen/uninas). From memory, these
+constants, the 50 epochs, the batch of 64 and the clipping of the alphas' gradient agree with the paper. The 8 cells,
+the 16 channels and the equal initial alphas are from memory only. It is uncertain which edges a node keeps, and whether
+N shrinks when operations leave an edge.
 
 What differs here: the schedule is stretched to the epochs of the search, so that a short search reaches the same final
-temperature. As in the published algorithm, each step prunes and cools; the third-party code does so once an epoch. The
-drop-path of that code is left out.
+temperature. As in the published algorithm, each step prunes and cools; the third-party code does both once an epoch.
+The drop-path of that code is left out.
 """
 
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class AsapOptions:
         grace_temperature: the alphas are trained and operations are pruned once the temperature is below this value.
         schedule: `scaled` stretches the schedule, which was made for 50 epochs, to the epochs of the search; `absolute`
             does not.
-        interval: `step` cools and prunes in each step; `epoch` does so once at the end of each epoch.
+        interval: `step` cools and prunes in each step; `epoch` does both once, at the end of each epoch.
         threshold: an operation is pruned when its weight is below this number / N.
         count: N is the number of operations of the `space`, or the number of operations left on the `edge`.
         alpha_gradient_clip: largest norm of the gradient over all alphas.

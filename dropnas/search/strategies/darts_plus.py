@@ -10,8 +10,8 @@ The genotype is derived as in DARTS: on each edge the operation with the largest
 each node its two best edges.
 
 Sources: the two criteria are certain, but no published code shows their details. Two details are therefore options:
-which alphas form the ranking, and which genotype is taken when criterion 1 ends the search. Criterion 1 for CIFAR, the
-first order and the limit of 60 epochs are from memory and not checked against the paper.
+which alphas form the ranking, and which genotype is taken when criterion 1 ends the search. The use of criterion 1 for
+CIFAR, the first order and the limit of 60 epochs are from memory only.
 """
 
 from collections.abc import Sequence

@@ -8,8 +8,9 @@ y. A step first updates w (SGD with Nesterov momentum), then the alphas (Adam) o
 Each node of the derived cell has the two pairs (operation, predecessor) with the largest p, zero excluded; both may
 have the same predecessor.
 
-What differs here: there is no batch norm and ReLU before the poolings, because all methods search one space. The result
-is the last genotype, as in the code, but the genotype with the best accuracy on held-out batches is not kept.
+What differs here: there is no batch norm and ReLU before the poolings, because all methods search the same space. The
+result is the last genotype, as in the code. The genotype with the best held-out accuracy, which the code also keeps, is
+not kept.
 """
 
 from collections.abc import Sequence

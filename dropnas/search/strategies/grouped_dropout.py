@@ -6,7 +6,7 @@ the alphas. A second step applies the weight decay to the kept parameters only. 
 alphas, so that the dropped operations keep their probability mass (Eq. 2 and 3).
 
 Design choices: the paper's ablations, one-level DARTS and the drop rates by which the paper describes SNAS and
-ProxylessNAS are presets of these options. A step is a sequence of small methods, and a subclass may replace each of
+ProxylessNAS are presets of `DropoutOptions`. A step is a sequence of small methods, and a subclass may replace each of
 them. Dropped operations have weight zero and gradient zero. Masks also select what decays and what moves.
 """
 
@@ -83,7 +83,7 @@ class GroupedDropout(Strategy):
 
     @torch.no_grad()
     def descend(self, state: SearchState, kept: Kept, gradients: Gradients) -> None:
-        """The loss step: clip the gradient of w (never that of alpha), add L2 if decay is `l2`, and move both."""
+        """The loss step: clip the gradient of w (not of alpha), add L2 if `decay` is `l2`, and move w and alpha."""
         gradients = gradients._replace(weights=clipped(gradients.weights, self.config.gradient_clip))
         moving = kept
         if self.options.decay == "l2":
@@ -94,7 +94,7 @@ class GroupedDropout(Strategy):
 
     @torch.no_grad()
     def decay(self, state: SearchState, kept: Kept) -> None:
-        """The decay step: move both along the gradient of lambda * ||.||^2 over kept parameters; clip that of w."""
+        """The decay step: move what `decay_scope` selects along the gradient of lambda * ||.||^2, for w clipped."""
         decaying = self._decaying(kept)
         decay = self._decay_of(state, decaying, factor=2)
         self._move(state, decaying, decay._replace(weights=clipped(decay.weights, self.config.gradient_clip)))

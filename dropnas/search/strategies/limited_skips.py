@@ -1,8 +1,8 @@
 """P-DARTS' derivation: the best edges by p, with a limit on the skip-connects of the normal cell.
 
-Design choices: this is plain Python on rows of numbers. A pruned operation has a score of minus infinity. Ties go to
-the higher index, both between operations and between edges, as released. Also as released, skip-connects are removed
-one at a time until the limit holds, because the removal of one can bring in another.
+Design choices: this is plain Python on rows of numbers. A pruned operation has a score of minus infinity. As released,
+ties between operations and between edges go to the higher index. Skip-connects are removed one at a time until the
+limit holds, because the removal of one can bring in another.
 """
 
 from collections.abc import Sequence

@@ -118,7 +118,7 @@ class PDarts(TwoLevel):
         return supernet
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """Choose the operations that each edge keeps after the previous phases; ties prune the lower index."""
+        """Choose the operations that each edge keeps after the previous phases; of equal ones, the first is pruned."""
         if not phase:
             return {}
         if before is None:  # a checkpoint will replace this; only the number of kept operations must be right
@@ -136,7 +136,7 @@ class PDarts(TwoLevel):
     # ---- an epoch
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """If the phase has dropout: `keys` (steps, passes, slots), and `threshold` and `scale` (steps,)."""
+        """If the phase has dropout, draw `keys` (steps, passes, slots); add `threshold` and `scale` (steps,)."""
         phase, within = self.position(epoch)
         if not self._first_rates[phase]:
             return {}

@@ -79,7 +79,7 @@ class PcDarts(TwoLevel):
         return Supernet(self.space, self.config.channels, self.phases[phase].cells, classes, edge)
 
     def make_engine(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None) -> PartialEngine:
-        """The engine that computes K such supernets."""
+        """The engine that computes K of these supernets."""
         return PartialEngine(self.options.proportion, supernets, static, backend)
 
     def architecture(self, phase: int, generator: torch.Generator) -> Tensors:

@@ -7,8 +7,8 @@ edge and makes one of them active: the gates g are 1 for the active and 0 for th
 loss in the gates give dL/dalpha_i = sum over j of dL/dg_j p'_j (delta_ij - p'_i) (Eq. 4); the sum is over the two
 operations, and p' is the softmax over them. After the step of Adam, both alphas are shifted so that the p of all other
 operations stays the same. (Adam has beta_1 = 0, so alphas that were not sampled do not drift.) If the active operation
-is zero, the alphas of the edge do not move. The alphas move at every fifth batch, after a warm-up in which only w
-moves.
+is the zero operation, the alphas of the edge do not move. The alphas move at every fifth batch, after a warm-up in
+which only w moves.
 
 What differs here: the authors' CIFAR space has tree cells. Here the cells of a kind share alphas and samples, and the
 cell is derived as in DARTS. The authors' code gates all operations by default (`paths: all`). There is no latency term,
@@ -134,7 +134,7 @@ class ProxylessNas(SinglePath):
         return Mixing(self._of_cells(state, gates), self._of_cells(state, paths.computed))
 
     def paths(self, state: SearchState, batch: Batch) -> Paths:
-        """Sample two operations of each edge without replacement, and the active one of the two by p'."""
+        """Sample two operations of each edge without replacement, then choose the active one of them by p'."""
         noise, chance = batch.drawn["noise"][:, 1], batch.drawn["chance"]
         rows, count = self._rows(state).detach(), len(self.space.operations)
         if self.options.paths == "all":

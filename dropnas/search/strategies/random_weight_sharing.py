@@ -7,12 +7,12 @@ the training, the shared weights select an architecture on the other half of the
 architectures on 10 batches each, then scores its ten best on the entire half. Batch norms use their running statistics.
 The best architecture of all rounds is the genotype. There is one round for each 10,000 training batches.
 
-Sources: the paper and the authors' code. Of the five settings that the authors tried, this is the fifth, which they
-report. That the images of the selection are augmented, like all others of the search, is from memory of their code.
+Sources: the paper and the authors' code. Of the five settings that the authors tried, the fifth is used, for which they
+report results. From memory of their code, the images of the selection are augmented, like all others.
 
-What differs here: a training shorter than 10,000 batches scores proportionally fewer architectures. The running
-statistics of operations that were not drawn do not move, so a CPU need not compute these operations. The alphas stay 0
-and have no meaning; the options `alpha_…` and `derive` have no effect.
+What differs here: after a training of fewer than 10,000 batches, proportionally fewer architectures are scored. The
+running statistics of operations that were not drawn do not change, so a CPU need not compute these operations. The
+alphas stay 0 and have no meaning; the options `alpha_…` and `derive` have no effect.
 """
 
 import math
@@ -192,7 +192,7 @@ class RandomWeightSharing(TwoLevel):
         return genotype_of(self.space, self.candidate(run, number, candidate))
 
     def results(self, run: SeedRun) -> dict[str, Scalar]:
-        """Report the error of the selected architecture on all held-out images (percent), and how many were scored."""
+        """Report the selection's error on all held-out images (percent), and how many architectures were scored."""
         rounds, architectures, _ = self.selection(run)
         return {"selection_error": 100 * run.memory["chosen_error"].item(), "selection_scored": rounds * architectures}
 

@@ -1,7 +1,7 @@
 """Dropout on skip-connects. The device computes the random bits from a key, by integer arithmetic.
 
 Design choices: all skip-connects of an epoch have too many elements for the host to draw bits for each. torch's own
-dropout draws from a generator, which a recorded step must not have. The host therefore draws one key for each pass and
+dropout draws from a generator, which a recorded step must not use. The host therefore draws one key for each pass and
 skip-connect. A hash of the key and of an element's index decides whether the element is dropped. The hash is the same
 on every device, can be recorded in a CUDA graph, and needs no state. Each element has 16 random bits, so the rate is
 exact to 1 / 65,536.

@@ -10,8 +10,8 @@ multiply-adds and the memory accesses of the sampled architecture. In the derive
 argmax, zero included.
 
 What differs here: Adam moves the alphas, as in the paper and in the authors' distributed code; their code for one GPU
-uses an SGD that hardly moves them. The temperature reaches its end with the search, not after 150 epochs. Each node has
-two edges, as the evaluation network needs; the authors evaluate all edges whose argmax is not zero.
+uses an SGD that hardly moves them. The temperature reaches its minimum in the last epoch, not after 150 epochs. Each
+node has two edges, as the evaluation network needs; the authors evaluate all edges whose argmax is not zero.
 """
 
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ class Snas(Strategy):
             raise DropnasError("option 'temperature_min' is above 'temperature'", where=where, remedy="it must fall")
 
     def architecture(self, phase: int, generator: torch.Generator) -> Tensors:
-        """Alphas from N(1, 0.01^2)."""
+        """Alphas from N(alpha_mean, alpha_scale^2), by default N(1, 0.01^2)."""
         return {ALPHAS: super().architecture(phase, generator)[ALPHAS] + self.options.alpha_mean}
 
     def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
@@ -116,7 +116,7 @@ class Snas(Strategy):
         return drawn
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """One backward pass of the loss, then a step of both optimisers; the returned losses lack the resource term."""
+        """Move w and the alphas along the gradient of the total loss; the returned losses lack the resource term."""
         sample = self.sample(state, batch)
         images, paths = batch.images, batch.drawn.get("paths")
         if paths is not None:

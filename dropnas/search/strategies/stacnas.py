@@ -3,12 +3,13 @@
 There are four clusters: two poolings, two skip-connects, two separable and two dilated convolutions. In stage 1 the
 supernet has 14 cells, and each edge chooses between one operation of each cluster and zero. The winner of an edge is
 its operation with the largest raw alpha, zero excluded. Stage 2 has 20 cells, new weights and new alphas. Its
-candidates on each edge are the cluster of the edge's winner, and zero. One pass over a batch gives both gradients, and
-all images train both: SGD updates w, Adam the alphas. The genotype is derived from stage 2: for each edge the operation
-with the largest raw alpha, zero excluded, and for each node the two edges whose operations have the largest raw alphas.
+candidates on each edge are the cluster of the edge's winner, and zero. One pass over a batch gives the gradients of w
+and of the alphas; on all images, SGD updates w and Adam updates the alphas. The genotype is derived from stage 2: for
+each edge the operation with the largest raw alpha, zero excluded, and for each node the two edges whose operations have
+the largest raw alphas.
 
-What differs here: the candidates of a stage are a mask. The space gets a second skip-connect, which has its own alpha.
-Operations that are not candidates keep their weights, but a step does not compute them.
+What differs here: a mask selects the candidates of a stage. The space gets a second skip-connect, which has its own
+alpha. Operations that are not candidates keep their weights, but a step does not compute them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +75,7 @@ class StacNas(Strategy):
         return Phase(cells, epochs), Phase(cells + self.options.added_cells, epochs)
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """Choose the candidates of each edge; if a checkpoint will replace them, any will do."""
+        """Choose the candidates of each edge; if a checkpoint will replace them, the choice does not matter."""
         stands = self.clusters.any(dim=-1)
         if not phase:
             zero = torch.tensor([name == ZERO for name in self.space.operations])

@@ -33,7 +33,7 @@ class TwoLevel(Strategy):
     """A two-level search of first order.
 
     Attributes:
-        frozen_epochs: epochs at the start of each phase in which only w is trained.
+        frozen_epochs: number of epochs at the start of each phase in which only w is trained.
         alphas_first: whether a step moves the alphas before w.
         alpha_gradient_clip: largest norm of the gradient over all architecture parameters of a seed; None is no limit.
     """
@@ -91,7 +91,7 @@ class TwoLevel(Strategy):
 
 
 def frozen_epochs(part: float, epochs: int) -> int:
-    """The epochs at the start of a phase in which only w is trained; the alphas are always trained in the last one."""
+    """The number of epochs at the start of a phase that train only w; the last epoch always trains the alphas."""
     return min(round(part * epochs), epochs - 1)
 
 

@@ -4,7 +4,7 @@ w learns from one half of the images, the experts' weights from the other half. 
 (Algorithm 1, "XNAS for a single forecaster"). Expert i of an edge has the weight v_i = exp(alpha_i), which starts at 1.
 The edge mixes the experts by u_i = v_i / sum of v over the experts that are left. The reward of an expert is R_i =
 -dL/du_i, clipped to [-L, L]; no gradient goes through the softmax. The exponentiated gradient moves alpha_i by eta R_i,
-without Adam and decay, where eta = sqrt(2 ln N / (T L^2)) for N experts and T rounds. Wipeout: after round t, an expert
+without Adam or decay, where eta = sqrt(2 ln N / (T L^2)) for N experts and T rounds. Wipeout: after round t, an expert
 is removed for good if alpha_i < max alpha - 2 eta L (T - t), because it can no longer catch up. After round T only the
 best expert is left.
 
@@ -42,7 +42,7 @@ class XnasOptions:
         bound: the bound L; rewards are clipped to [-L, L].
         cells: how the cells of a kind update the forecasters that they share. `each` counts each cell's reward as a
             separate round, so T and eta differ between the kinds. This is how archai reads the paper's "multiple
-            learning rates". `summed` makes one round of the sum.
+            learning rates". `summed` adds the rewards of the cells, clips the sum, and counts it as one round.
         wipeout: whether experts are removed.
     """
 

@@ -1,9 +1,9 @@
 """Fused computation, on a GPU, of everything that the edges from a state add to the nodes.
 
-Design choices: all convolutions on these edges are one autograd function with few passes over the maps. It has one
-launch for each of their two stages, and one kernel that normalises, weights and adds the outputs. That kernel also adds
-the maps that all edges share (pools and the identity). Batch norms need no pass of their own. The backward pass needs
-only the state, each output before its norm, and the shared maps.
+Design choices: all convolutions on these edges are one autograd function with few passes over the maps. One kernel
+convolves in each of two stages. Another one normalises, weights and adds the outputs, and adds the maps that all edges
+share (pools and the identity). Batch norms need no pass of their own. The backward pass needs only the state, each
+output before its norm, and the shared maps.
 """
 
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ def mixed(state: Tensor, joined: Sequence[Tensor], shared: Tensor, weights: Tens
 
     Args:
         state: (B, H, W, K * C).
-        joined: the weights of each stage, kind by kind; all depthwise weights precede all pointwise weights.
+        joined: the weights of each stage, kind by kind; in a kind, depthwise weights precede pointwise ones.
         shared: maps that every edge adds: (S, B, H', W', K * C).
         weights: mixing weights of each convolution and shared map on each edge: (kinds + S, E * K).
         leaving: describes the convolutions.
@@ -138,7 +138,7 @@ class _Plan:
         once = tuple(kind for kind in leaving.kinds if not kind.separable)
         self.first = _Stage(self, separable + once, second=False)
         self.second = _Stage(self, tuple(kind._replace(dilation=1) for kind in separable), second=True)
-        self.again = self.second.groups  # number of first outputs, which are convolved again
+        self.again = self.second.groups  # number of outputs of the first stage that are convolved again
 
     def grid(self, groups: int, pixels: int = 0, block: int = 0) -> tuple[int, int]:
         """The launch grid: one program for each tile of each group of maps; by default, of the outputs."""

@@ -1,12 +1,12 @@
 """The supernet's convolutions as Triton kernels: each program works on a tile of pixels of one operation.
 
-Design choices: the depthwise and the pointwise convolution of an operation are computed as one dense convolution. Its
-matrix for each tap is the pointwise weights, scaled by the depthwise weight of the tap. A tile therefore costs one
-matrix product for each tap, on tensor cores. The gradient of such a matrix gives the gradients of both kinds of
+Design choices: the depthwise and the pointwise convolution of an operation are computed as one dense convolution. It
+has a matrix for each tap: the pointwise weights, scaled by the depthwise weights of the tap. A tile therefore costs one
+matrix product for each tap, on tensor cores. The gradients of these matrices give the gradients of both kinds of
 weights. Batch norm, ReLU and the statistics of the next norm are computed while the maps are in registers. Sums over
 pixels are written for each tile and then added in a fixed order, without atomics, so that a repeated step gives the
-same bits. The sums are in single precision (double for double). The variance of a tile is taken around its own mean,
-which avoids cancellation.
+same bits. The sums are in single precision (double for double). The variance of a tile is taken around the tile's own
+mean, which avoids cancellation.
 
 Maps of G operations are (G, pixels, C). Maps of a state are (pixels, K * C), with C channels for each of K supernets;
 operation g belongs to supernet g % K. Two strides describe both layouts: from source to source, and from pixel to
@@ -64,7 +64,7 @@ def rectified(values, scale, shift, NORMED: tl.constexpr):
         return tl.maximum(values.to(scale.dtype) * scale[None, :] + shift[None, :], 0.0).to(values.dtype)
     if values.dtype == scale.dtype:
         return tl.maximum(values, 0.0)
-    return tl.where(values > 0, values, 0.0)  # bf16: two values in an instruction; a maximum would widen them
+    return tl.where(values > 0, values, 0.0)  # bf16: one instruction handles two values; a maximum would widen them
 
 
 @triton.jit

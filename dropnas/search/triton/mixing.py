@@ -25,7 +25,7 @@ def tile_of(pixels, seed, seeds, C: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.
 
 @triton.jit
 def in_maps(maps, number, pixels, seeds, C: tl.constexpr):
-    """The offset of one of several maps (..., pixels, K * C)."""
+    """A pointer to one of several maps (..., pixels, K * C)."""
     return maps + tl.cast(number, tl.int64) * pixels * seeds * C
 
 
@@ -63,7 +63,7 @@ def back_to_weights(
     KINDS: tl.constexpr, SHARED: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """For each tile, the sums of the gradient's products with each weighted map, and last the sum of the gradient.
+    """For each tile, the sums of the gradient times each map that is weighted, and last the sum of the gradient.
 
     `sums` are (tiles, KINDS + SHARED + 1, G, C).
     """

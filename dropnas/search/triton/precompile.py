@@ -1,9 +1,9 @@
-"""Compiles the fused kernels on all cores before the program that needs them runs.
+"""Compiles the fused kernels of a program on all CPU cores, before the program runs.
 
 Design choices: a dry run of the program finds the kernels that it needs. Triton calls a hook for each kernel that it
 has not compiled, and skips the kernel if the hook returns True. The needed kernels do not depend on values, so the dry
-run finds all of them. It computes wrong numbers, so the caller must restore everything that it changed. Threads
-suffice, because Triton compiles mostly outside of Python's lock.
+run finds all of them. It computes wrong numbers, so the caller must restore everything that the program changed.
+Threads suffice, because Triton compiles mostly outside of Python's lock.
 """
 
 import os
