@@ -38,7 +38,7 @@ class Listing:
 
 
 def read(config: DatasetConfig, workspace: Workspace) -> Listing:
-    """List the images of the configured source; raise the errors of `locate` and `list_images`."""
+    """List the images of the configured source. Raises the errors of `locate` and `list_images`."""
     return list_images(locate(config, workspace))
 
 
