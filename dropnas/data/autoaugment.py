@@ -66,7 +66,7 @@ class _Listed:
     """The distinct operations of a policy, the first of which does nothing, and their use in its sub-policies."""
 
     operations: tuple[Operation, ...]
-    numbers: Tensor  # int64 (25, 2, 2): indices by sub-policy, operation and sign (+, -)
+    numbers: Tensor  # int64 (25, 2, 2): indices into `operations`, by sub-policy, slot and sign (+, -)
     probabilities: Tensor  # float32 (25, 2): by sub-policy and operation
 
 

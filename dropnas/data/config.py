@@ -29,7 +29,7 @@ class KnownDataset:
 
 @dataclass(frozen=True)
 class PaperDataset(KnownDataset):
-    """A data set of the paper. A parameter file may use another data set under its name."""
+    """A data set of the paper. A parameter file may put another data set in its place."""
 
     classes: int
     printed: str  # its name in the paper

@@ -161,7 +161,7 @@ def _torchvisions(images: Tensor, operation: Operation) -> Tensor:
 
 
 def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """Change those images of `old` (B, ...) that `wanted`, bool (B,), selects; `others` are further arguments (B, ...)."""
+    """Change the images of `old` (B, ...) that `wanted`, bool (B,), selects; `others` are further arguments."""
     if old.device.type == "cpu":
         chosen = wanted.nonzero()[:, 0]
         if not len(chosen):

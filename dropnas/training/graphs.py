@@ -18,7 +18,7 @@ from torch import Tensor
 from dropnas.errors import DropnasError
 from dropnas.extension import blamed
 
-WARM_UPS = 3  # runs, so that libraries complete their first-use setup; as torch advises
+WARM_UPS = 3  # runs before the recording, as torch advises, in which libraries complete their setup
 Program = Callable[[], None]
 Prepare = Callable[[Program], object]
 
