@@ -1,8 +1,8 @@
 """Prepared images of the `arrays` kind, ready for a training loop.
 
 Design choices: the .npy files are mapped into memory, so on a CPU loading is instant and processes share one copy. For
-a GPU, the dataset is copied once. Images stay uint8 NHWC, as in the file. Each batch is made contiguous NCHW with three
-channels, so its memory format does not depend on the source.
+a GPU, the dataset is copied once. Images stay in uint8 and NHWC, as in the file. Each batch is made contiguous NCHW
+with three channels, so its memory format does not depend on the source.
 """
 
 from dataclasses import dataclass

@@ -51,12 +51,12 @@ def cutout(images: Tensor, side: int, centres: Tensor) -> Tensor:
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Scale uint8 (B, 3, H, W) to 0..1 in the type of mean and std (3,), then (x - mean) / std."""
+    """Scale uint8 (B, 3, H, W) to 0..1 in the type of mean and std (3,); return (x - mean) / std."""
     return _normalised(images.to(mean.dtype), mean, std)
 
 
 class Normaliser:
-    """`normalise` for a series of large batches; on a CPU, each result overwrites the last one of the same shape.
+    """`normalise` for a series of large batches; on a CPU, each result overwrites the previous one of the same shape.
 
     Allocating tens of megabytes for each batch would cost more than the arithmetic.
     """
@@ -79,7 +79,7 @@ def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def _hole(length: int, side: int, centres: Tensor) -> Tensor:
-    """Bool (B, length): `side` positions around each centre; an even side has one more before the centre than after."""
+    """Bool (B, length): `side` positions around each centre; if `side` is even, one more before than after it."""
     start = (centres - side // 2)[:, None]
     positions = torch.arange(length, device=centres.device)
     return (positions >= start) & (positions < start + side)

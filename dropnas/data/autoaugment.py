@@ -2,9 +2,9 @@
 
 Design choices: the policies are torchvision's. Each image draws one of 25 sub-policies, and each of its two operations
 is applied with its own probability. Operations are drawn in advance, as indices, for a batch or an epoch.
-`dropnas.data.operation_tables` applies them to a batch or image by image, with the same pixels. Levels are the paper's
-ten uniform steps. Geometric operations and enhancements get a random sign; each level changes an enhancement's factor
-by 0.1, within 0.1..1.9.
+`dropnas.data.operation_tables` applies them to a batch or image by image; the pixels are the same. Levels are the
+paper's ten uniform steps. Geometric operations and enhancements get a random sign; each level changes an enhancement's
+factor by 0.1, within 0.1..1.9.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ IMAGENET: Policy = "imagenet"
 def draw(policy: Policy, count: int, generator: torch.Generator) -> Tensor:
     """Draw two operations for each image, as indices into the policy's list: int64 (count, 2); 0 does nothing.
 
-    The draw is on the generator's device.
+    The indices are drawn on the generator's device.
     """
     listed, device = _listed(policy), generator.device
     policies = torch.randint(len(listed.numbers), (count, 1), generator=generator, device=device)
@@ -52,7 +52,7 @@ def augment(images: Tensor, policy: Policy, drawn: Tensor) -> Tensor:
 
 
 def augment_each(images: Sequence[Tensor], policy: Policy, drawn: Tensor) -> list[Tensor]:
-    """Like `augment`, but image by image, each (3, H, W), on a CPU, where this is faster for large images."""
+    """Like `augment`, but for one image (3, H, W) at a time; on a CPU this is faster for large images."""
     found = _tables(policy, images[0])
     return [found.applied_to_one(image, numbers) for image, numbers in zip(images, drawn.tolist(), strict=True)]
 
@@ -66,7 +66,7 @@ class _Listed:
     """The distinct operations of a policy, the first of which does nothing, and their use in its sub-policies."""
 
     operations: tuple[Operation, ...]
-    numbers: Tensor  # int64 (25, 2, 2): indices by sub-policy, operation and sign (+, -)
+    numbers: Tensor  # int64 (25, 2, 2): indices into `operations`, by sub-policy, slot and sign (+, -)
     probabilities: Tensor  # float32 (25, 2): by sub-policy and operation
 
 

@@ -161,7 +161,7 @@ def require_md5(path: Path, md5: str, name: str) -> None:
 
 
 def _batch(stream: IO[bytes], archive: Archive, where: str) -> Labelled:
-    """Read a pickle: a dict with `data` (N, 3072), plane by plane, and a list of labels."""
+    """Read a pickle: a dict with `data` (N, 3072), one colour plane after another, and a list of labels."""
     try:
         with stream:
             batch = _ArrayUnpickler(stream, encoding="latin1").load()

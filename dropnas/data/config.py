@@ -1,6 +1,6 @@
 """The data sets that this package reads, and the configuration of the data stage.
 
-No torch here: `plan` must start fast.
+The module does not import torch, so that `plan` starts quickly.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class KnownDataset:
 
 @dataclass(frozen=True)
 class PaperDataset(KnownDataset):
-    """A data set of the paper. A parameter file may use another data set under its name."""
+    """A data set of the paper. A parameter file may put another data set in its place."""
 
     classes: int
     printed: str  # its name in the paper
@@ -39,7 +39,7 @@ class PaperDataset(KnownDataset):
     search_days: float = 0.0  # cost of the authors' search on it, in days of a V100; 0 if they report none
 
 
-# Every data set by its name in a parameter file. To add one, add a file that reads it and an entry.
+# Every data set by its name in a parameter file. To add one, write a module that reads it and add an entry here.
 DATASETS: dict[str, KnownDataset] = {
     "cifar10": PaperDataset(
         {"torchvision": "dropnas.data.cifar:CIFAR10", "parquet": "dropnas.data.parquet:CIFAR10"},

@@ -38,7 +38,7 @@ class Listing:
 
 
 def read(config: DatasetConfig, workspace: Workspace) -> Listing:
-    """List the images of the configured source; raise the errors of `locate` and `list_images`."""
+    """List the images of the configured source. Raises the errors of `locate` and `list_images`."""
     return list_images(locate(config, workspace))
 
 
@@ -137,7 +137,7 @@ def _one_root(roots: set[Folders], location: Path) -> Folders:
 
 
 def _interleave(parts: Classes, classes: tuple[str, ...]) -> list[tuple[Entry, int]]:
-    """The first image (by path) of each class, then the second of each, and so on, with labels."""
+    """List the first image (by path) of each class, then the second of each, and so on, with labels."""
     rows = [
         (rank, number, entry)
         for number, name in enumerate(classes)

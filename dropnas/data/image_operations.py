@@ -1,7 +1,7 @@
 """The operations of AutoAugment by name, as calls of torchvision; `operation_tables` makes its tables with them.
 
-Design choices: each takes a fraction of its range, -1..1. The largest translation is 150/331 of the side. Pixels that
-move into the image are grey (128), close to the mean, as in the original.
+Design choices: each operation takes a fraction of its range, -1..1. The largest translation is 150/331 of the side.
+Pixels that move into the image are grey (128), close to the mean, as in the original.
 """
 
 import math
@@ -15,7 +15,7 @@ LEVELS = 10
 
 
 def apply(images: Tensor, name: str, level: int, sign: int) -> Tensor:
-    """Apply an operation at level 0..9, with sign +1 or -1, to uint8 images; moving operations also take floats."""
+    """Apply an operation at level 0..9, with sign +1 or -1, to uint8 images (or floats, if it moves pixels)."""
     return OPERATIONS[name](images, sign * level / (LEVELS - 1))
 
 

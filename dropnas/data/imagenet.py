@@ -108,7 +108,7 @@ class TrainTransform:
     epoch: int
 
     def __call__(self, image: Tensor, index: int) -> Tensor:
-        """uint8 (3, size, size) of an image (3, H, W)."""
+        """Transform an image (3, H, W) to uint8 (3, size, size); the index selects the random numbers."""
         random = generator(self.seed, "image", self.epoch, index)
         left, top, right, bottom = random_box(image.shape[2], image.shape[1], random)
         pixels = resize(image[:, top:bottom, left:right], self.size, self.size)
@@ -124,7 +124,7 @@ class TestTransform:
     size: int
 
     def __call__(self, image: Tensor, index: int) -> Tensor:
-        """uint8 (3, size, size) of an image (3, H, W); the index has no effect."""
+        """Transform an image (3, H, W) to uint8 (3, size, size); the index has no effect."""
         shorter, smallest = round(self.size * MARGIN), min(image.shape[1:])
         height, width = (shorter * side // smallest for side in image.shape[1:])
         left, top = round((width - self.size) / 2), round((height - self.size) / 2)

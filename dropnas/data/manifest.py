@@ -1,4 +1,4 @@
-"""ImageNet as a manifest: the images of a folder or tar, and the exact bytes of each.
+"""ImageNet as a manifest: a list of the images of a folder or tar, with the SHA-256 of each.
 
 Design choices: images are not copied. Each split gets a structured array (`train_manifest.npy`, `test_manifest.npy`)
 that can be mapped into memory. A row has the path, the offset and the length of the bytes (offset 0 in a folder),
@@ -135,7 +135,7 @@ def _size(data: bytes, where: str) -> tuple[int, int]:
 
 
 class BytesAt:
-    """Reads the bytes of images from a folder or tar. Positioned reads allow forked processes to share it."""
+    """Reads the bytes of images from a folder or tar. Forked processes can share it: each read is positioned."""
 
     def __init__(self, location: Path) -> None:
         self.location = location

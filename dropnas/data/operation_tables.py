@@ -48,7 +48,7 @@ class Tables:
     added: Tensor  # float32 (operations,), the weight of the image that is blended with it
 
     def applied(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Apply one operation to each image of a uint8 batch (B, 3, H, W), by its number, int64 (B,)."""
+        """Apply to each image of a uint8 batch (B, 3, H, W) the operation with its number in `numbers`, int64 (B,)."""
         images = _where(self.moves[numbers], self._moved, images, numbers)
         shares = self.kept[numbers], self.added[numbers]
         values = self.values[numbers][:, None].expand(-1, images.shape[1], -1)  # (B, 3, 256)
@@ -62,7 +62,7 @@ class Tables:
         return images
 
     def applied_to_one(self, image: Tensor, numbers: Iterable[int]) -> Tensor:
-        """Apply the operations with these numbers to a uint8 image (3, H, W); without any, return the image itself."""
+        """Apply the operations with these numbers to a uint8 image (3, H, W); if there are none, return the image."""
         for number in numbers:
             if self.operations[number] != NONE:
                 image = self._changed(image[None], number)[0]
@@ -124,7 +124,7 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
 
 
 def _sources(operation: Operation, height: int, width: int) -> Tensor:
-    """The source index of each pixel, int64 (H * W,), from an image of indices; an offset keeps them above grey."""
+    """The source index of each pixel, int64 (H * W,). An offset keeps the indices apart from the value of grey."""
     sources = torch.arange(height * width)
     if operation == NONE:
         return sources
@@ -161,7 +161,7 @@ def _torchvisions(images: Tensor, operation: Operation) -> Tensor:
 
 
 def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """Change the selected images, bool (B,), of `old` (B, ...); `others` are further arguments (B, ...)."""
+    """Change the images of `old` (B, ...) that `wanted`, bool (B,), selects; `others` are further arguments."""
     if old.device.type == "cpu":
         chosen = wanted.nonzero()[:, 0]
         if not len(chosen):
@@ -229,7 +229,7 @@ def _blurred(images: Tensor) -> Tensor:
     columns = wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]
     sums = columns[..., :-2] + columns[..., 1:-1] + columns[..., 2:] + 4 * wide[:, :, 1:-1, 1:-1]  # at most 13 * 255
     result = images.clone()
-    # never exactly half, so rounding does not depend on the method
+    # the mean is never exactly half-way between two integers, so every method of rounding agrees
     result[:, :, 1:-1, 1:-1] = sums.float().div(BLUR).round()
     return result
 
@@ -250,7 +250,7 @@ def _rounded_down(values: Tensor) -> Tensor:
     return values.clamp(0, VALUES - 1).to(torch.uint8)
 
 
-# functions of (values, images, kept, added) that make tables that depend on the image
+# functions of (values, images, kept, added) that make the tables of operations that depend on the image
 FITTED: dict[str, Callable[..., Tensor]] = {"Equalize": _equalised, "AutoContrast": _stretched, "Contrast": _contrasted}
 MIXED: dict[str, Callable[[Tensor], Tensor]] = {
     "Color": lambda images: _greyscale(images)[:, None],

@@ -19,7 +19,7 @@ from dropnas.workspace import Workspace
 
 
 def check_source(config: DatasetConfig) -> None:
-    """Check that a dataset is known and available from the source.
+    """Check that a dataset is known and available from its configured source.
 
     Raises:
         DropnasError: the dataset is not available, or a checksum is declared for digits, which come with a package.

@@ -1,4 +1,4 @@
-"""Images and labels in memory, between a source and a prepared dataset.
+"""Images and labels in memory, as read from a source, before they are written as a prepared dataset.
 
 Design choices: every source of the `arrays` kind is read into the same two splits. All splits pass the same check of
 shapes, types and labels. The module does not import torch.
@@ -40,7 +40,7 @@ def first(split: Labelled, limit: int, where: str) -> Labelled:
 
 
 def require_enough(count: int, limit: int, where: str) -> None:
-    """Raise a DropnasError unless a split has at least two images, and as many as requested."""
+    """Raise a DropnasError if a split has fewer than two images, or fewer than requested."""
     if count < max(limit, 2):
         raise DropnasError(f"has {count} images, but {max(limit, 2)} are needed", where=where)
 

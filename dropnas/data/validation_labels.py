@@ -24,7 +24,7 @@ Texts = dict[str, bytes]  # the list and its companion by their names
 
 
 def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
-    """The class of each image of a flat folder, from a list of labels among all files of the source.
+    """Find the class of each image of a flat folder, in a list of labels among the files of the source.
 
     Raises:
         DropnasError: there is no list, or it does not match the images.

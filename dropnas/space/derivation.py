@@ -51,7 +51,7 @@ def is_same(first: Genotype, second: Genotype) -> bool:
 
 
 def _cell(operations: Sequence[str], alphas: Matrix, rule: Rule) -> tuple[Edge, ...]:
-    """Choose the two edges of each node whose best operations (zero excluded) have the highest scores."""
+    """For each node, choose the two edges whose best operations (zero excluded) have the highest scores."""
     of_node: dict[int, list[tuple[float, Edge]]] = {}
     for (node, predecessor), row in zip(edges(), alphas, strict=True):
         score, operation = best_operation(operations, row, rule)
@@ -63,8 +63,8 @@ def _cell(operations: Sequence[str], alphas: Matrix, rule: Rule) -> tuple[Edge, 
 def best_operation(operations: Sequence[str], alphas: Sequence[float], rule: Rule) -> tuple[float, str]:
     """Return the score and the name of an edge's best operation, zero excluded.
 
-    With `skips="summed"`, operations with the same name (3-skip) count as one: their probabilities are added, and its
-    raw alpha is ln sum exp(alpha), which gives the added probability.
+    With `skips="summed"`, operations with the same name (3-skip) count as one operation. Its probability is the sum of
+    theirs, and its raw alpha is ln sum exp(alpha), which corresponds to this probability.
     """
     names: list[str] = list(operations)
     if rule.skips == "summed":

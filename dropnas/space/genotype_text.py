@@ -18,7 +18,7 @@ MOST_CHARACTERS = 100_000
 
 
 def is_genotype_text(text: str) -> bool:
-    """Return whether a text has this form, rather than being JSON or the name of a file."""
+    """Return whether a text is a genotype as DARTS prints it, and not JSON or a file name."""
     return f"{NAME}(" in text.replace(" ", "")
 
 
@@ -40,7 +40,7 @@ def parse_genotype_text(text: str, where: object = "genotype") -> Genotype:
 
 
 def to_genotype_text(genotype: Genotype) -> str:
-    """Write a genotype in this form; consecutive output nodes become a `range`, as repositories print them."""
+    """Write a genotype as DARTS prints it; consecutive output nodes become a `range`."""
     cells = genotype.values()
     parts = [f"{name}={_text(cells[name], name)}" for name in FIELDS]
     return f"{NAME}({', '.join(parts)})"

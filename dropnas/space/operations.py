@@ -3,7 +3,7 @@
 Design choices: every operation keeps the number of channels and has stride 1 or 2. Maps may have any size from 1x1 on.
 All operations of stride 2 halve each side and round up, so that their outputs can be added even if a side is odd. A
 batch norm follows each convolution. With `pool_norm` a batch norm also follows each pooling, as in the release; DARTS'
-own evaluation network has none there. `affine` is off in the supernet and on in the evaluation networks.
+own evaluation network has no batch norm there. `affine` is off in the supernet and on in the evaluation networks.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Identity(nn.Module):
 
 
 class Zero(nn.Module):
-    """The zero operation: zeros of the size that the stride gives."""
+    """The zero operation: returns zeros, in the size that its stride gives."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -64,11 +64,11 @@ class ReLUConvBN(AfterReLU):
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the map with two 1x1 convolutions of stride 2; the second one is shifted by one pixel.
+    """Halves each side of a map with two 1x1 convolutions of stride 2; the second one is shifted by one pixel.
 
-    If a side is odd, the shifted map is padded with a row or column of zeros, so that both halves have the same size.
-    For even sides this is DARTS' block. If the number of output channels is odd, the second convolution gets the extra
-    one.
+    If a side is odd, the shifted map is padded with a row or column of zeros, so that both convolutions give the same
+    size. For even sides this is DARTS' block. If the number of output channels is odd, the second convolution gets the
+    extra one.
     """
 
     def __init__(self, channels_in: int, channels_out: int, affine: bool) -> None:

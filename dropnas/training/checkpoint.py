@@ -1,4 +1,4 @@
-"""Checkpoints: the complete state of a training. A run that was killed resumes and ends with the same result.
+"""Checkpoints: the complete state of a training. A run that was killed resumes and ends like an undisturbed one.
 
 Design choices: a file consists of one header line (format, sha256 of the rest, identity of the run) and the bytes of
 `torch.save`. It is written under a temporary name, flushed to disk, and renamed. The last two checkpoints that are
@@ -37,7 +37,7 @@ def newest(folder: Path) -> int:
 
 
 class Checkpoints:
-    """The checkpoints of one run, in its scratch folder; `progress` receives a line for each that cannot be used."""
+    """The checkpoints of one run, in its scratch folder; `progress` receives a line for each unusable checkpoint."""
 
     def __init__(self, folder: Path, identity: str, progress: Callable[[str], None]) -> None:
         self.folder, self.identity, self.progress = folder, identity, progress
@@ -170,12 +170,12 @@ def position(state: State | None) -> Position:
 
 
 def common_checkpoint(checkpoints: Sequence[Checkpoints]) -> dict[int, State | None]:
-    """Find the earliest position among the newest checkpoints of some runs, and the runs that can continue from it.
+    """Find the runs that can continue from the earliest position that a newest checkpoint has.
 
-    A run can continue from it if its newest or second newest checkpoint is at that position.
+    A run can continue if its newest or second newest checkpoint is at this position.
 
     Returns:
-        the state of each of these runs, by its index, in order; None for a run at its start.
+        the states of the runs that can continue, by the index of the run, in order; None for a run at its start.
     """
     histories = [own.states() for own in checkpoints]
     newest = [next(states) for states in histories]

@@ -24,7 +24,7 @@ def apply(seed: int, device: str, threads: int, *, deterministic: bool = True) -
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error" if device.startswith("cpu") else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = not deterministic  # it chooses by timing, so runs can differ
+    torch.backends.cudnn.benchmark = not deterministic  # benchmark mode chooses kernels by timing, so runs can differ
     torch.backends.cudnn.deterministic = deterministic
     seed_global_generators(seed)
 

@@ -1,10 +1,10 @@
-"""The processes that train one network: several, started by `torchrun` (RANK, WORLD_SIZE, LOCAL_RANK), or one.
+"""The processes that train one network: one, or several that `torchrun` starts (RANK, WORLD_SIZE, LOCAL_RANK).
 
 Design choices: tensors are summed by the device's own backend (nccl on a GPU, gloo on a CPU). Decisions on the host
 (where to resume, when to stop) use a separate gloo group, so they never wait for a GPU. After each step, one all-reduce
 combines gradients, sums and batch-norm statistics, as if one process had seen all micro-batches. Running statistics are
 an exponential mean over the micro-batches in order, so each process weights its part by its position.
-DistributedDataParallel would average gradients only.
+DistributedDataParallel would only average gradients.
 """
 
 import os
@@ -21,7 +21,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train a network."""
+    """The rank of this process among those that train one network."""
 
     rank: int = 0  # process 0 leads: only it writes and reports
     world: int = 1  # number of processes
@@ -58,7 +58,7 @@ SINGLE = Ranks()
 
 
 def leads() -> bool:
-    """Whether this process is the one that writes, from the environment variables only."""
+    """Return whether this process leads, according to the environment variables."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -81,7 +81,7 @@ def joined(device: str) -> Iterator[Ranks]:
 
 
 class Combiner:
-    """Combines the work of the processes on one network.
+    """Combines the gradients and batch-norm statistics of the processes that train one network.
 
     Args:
         network: its batch norms must have a fixed momentum, like PyTorch's default.
@@ -121,7 +121,7 @@ class Combiner:
                 norm.num_batches_tracked += self.micro_batches * (self.ranks.world - 1)
 
     def _leave_own_part(self) -> None:
-        """Reduce each running statistic to this process's part, decayed by the micro-batches of the later processes."""
+        """Reduce each running statistic to what this process adds, decayed by the micro-batches of later processes."""
         later = self.ranks.world - 1 - self.ranks.rank
         for (momentum, statistic), before in zip(self._statistics(), self.before, strict=True):
             kept = (1 - momentum) ** self.micro_batches

@@ -2,7 +2,7 @@
 
 Design choices: torch's own launcher starts and watches the processes. By itself, it would end them 30 seconds after a
 signal, and report every failure as status 1. Here a signal is passed on to each process, and the launcher waits. The
-processes agree on a step, the leader saves, and all processes end with EXIT_STOPPED, as does the launcher. If one
+processes agree on a step, and the leader saves. Then all processes and the launcher end with EXIT_STOPPED. If one
 process fails in another way, torch's launcher ends the others.
 """
 
@@ -21,7 +21,7 @@ from dropnas.errors import DropnasError
 from dropnas.training.signals import EXIT_STOPPED, SIGNALS
 
 OWN_SIGNALS = "SIGQUIT"  # the only signal that torch's launcher may handle
-# a process that gets a signal before it has set its handlers ends with the signal's negative number
+# if a signal comes before a process has set its handlers, its exit code is minus the signal's number
 STOPPED = {EXIT_STOPPED, *(-number for number in SIGNALS)}
 
 

@@ -1,8 +1,8 @@
 """Casts weights and counts batches with one kernel for all layers, instead of one kernel for each layer.
 
 Design choices: on a GPU, hundreds of small kernels would take a considerable part of a bfloat16 step. The casts equal
-autocast's bit for bit; autocast itself then casts only in a user's own layers. Layers see cast weights, and no counter,
-only during a forward pass. The original tensors are saved, loaded and trained.
+autocast's bit for bit; autocast itself then casts only in a user's own layers. During a forward pass, layers have cast
+weights and no counter. Outside it they have the original tensors, which are trained, saved and loaded.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from dropnas.training.precision import autocast
 
 
 class ForeachLayers:
-    """The weights of a network on its training device that autocast would cast, and its batch counters."""
+    """The weights of a network that autocast would cast, and its batch counters, all on the training device."""
 
     def __init__(self, network: nn.Module, precision: Precision, device: str) -> None:
         self.network, self.precision, self.device = network, precision, device

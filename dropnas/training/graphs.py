@@ -18,7 +18,7 @@ from torch import Tensor
 from dropnas.errors import DropnasError
 from dropnas.extension import blamed
 
-WARM_UPS = 3  # runs, so that libraries complete their first-use setup; as torch advises
+WARM_UPS = 3  # runs before the recording, as torch advises, in which libraries complete their setup
 Program = Callable[[], None]
 Prepare = Callable[[Program], object]
 
@@ -34,14 +34,14 @@ class Recorder(Protocol):
 
 
 class GraphedPrograms:
-    """The programs of one training; if there is a recorder, each is recorded and every call replays it.
+    """The programs of one training; a recorder records each of them once, and every call replays the recording.
 
     Args:
         programs: the programs, by key. They run one at a time, on one device, and neither read values back nor copy
             from the host.
         changed: all tensors that a program changes and whose values outlast it.
         recorder: records the programs; None runs them directly.
-        precompile: is called with each program before its first run; the tensors that it changes are restored.
+        precompile: is called with each program before its first run; the tensors that this call changes are restored.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class CudaRecorder:
 
     @contextmanager
     def warming_up(self) -> Iterator[None]:
-        """Use a separate stream, as a recording does; afterwards, release unused memory for the graphs."""
+        """Run on a separate stream, as a recording does; afterwards, release unused memory for the graphs."""
         gc.collect()  # a reference cycle may keep the graphs of an earlier training in memory
         side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(self.device))

@@ -2,7 +2,7 @@
 
 Design choices: constructors draw from the global generator, so their weights depend on everything that was created
 before. Here all weights are drawn again, module by module in the order of `modules()`, from PyTorch's default
-distributions. Unknown layers (a user's own operation) are drawn by their own `reset_parameters`; for that call only,
+distributions. Other layers, such as those of a user's operation, use their own `reset_parameters`. For this call only,
 the global generator is seeded from the given one.
 
 The initial weights of batch norm are an option. Since version 1.2 PyTorch sets them to 1; before, they were uniform in

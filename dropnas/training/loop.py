@@ -44,16 +44,16 @@ class Trainee(Protocol):
         """Set learning rates, data order and generators from (seed, epoch) only, and the epoch's sums to zero."""
 
     def step(self, epoch: int, step: int) -> Tensor:
-        """Train each run on its batch; return the losses, detached (K,), without waiting for the device."""
+        """Train each run on its batch, without waiting for the device; return the detached losses (K,)."""
 
     def finish_epoch(self, epoch: int) -> Sequence[Row | DropnasError]:
         """Evaluate; return each run's row of metrics (without the epoch's number), or its error."""
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """The state of each run: weights, optimiser, sums within the epoch. Each can resume in any group."""
+        """The state of each run: weights, optimiser, sums within the epoch. From it, a run can resume in any group."""
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
-        """Continue from one state for each run; their tensors are on the CPU."""
+        """Load one state for each run; the tensors of the states are on the CPU."""
 
 
 Result = list[Row] | DropnasError
@@ -63,7 +63,7 @@ def train(trainee: Trainee, epochs: int, workspaces: Sequence[Workspace], ranks:
     """Train to the end, starting from the newest checkpoint that all runs have in common.
 
     Args:
-        workspaces: one for each run; the device and the interval of the first one apply to all.
+        workspaces: one for each run; the device and the checkpoint interval of the first one apply to all runs.
         ranks: the processes that train one run; only the leader saves and reports.
 
     Returns:
@@ -72,7 +72,7 @@ def train(trainee: Trainee, epochs: int, workspaces: Sequence[Workspace], ranks:
 
     Raises:
         DropnasError: the checkpoints have no position in common, or were made on another kind of device.
-        SystemExit: with `signals.EXIT_STOPPED`, after SIGTERM, SIGUSR1 or SIGURG, once the state is saved.
+        SystemExit: one of `signals.SIGNALS` came and the state is saved; the status is `signals.EXIT_STOPPED`.
     """
     runs = [_Run(workspace) for workspace in workspaces]
     saved = ranks.share(lambda: common_checkpoint([run.checkpoints for run in runs]))
@@ -138,7 +138,7 @@ class _Loop:
         if saved:  # the runs were killed after their last epoch
             self._restore(saved)
         else:
-            self._save(self.epochs, 0)  # a stop before the publication must not lose what was trained
+            self._save(self.epochs, 0)  # so that a signal before the publication loses nothing
 
     def _run_epoch(self, epoch: int, first: int) -> None:
         started, steps = time.monotonic(), self.trainee.steps_per_epoch
@@ -192,7 +192,7 @@ class _Loop:
 
     @property
     def _made_on(self) -> str:
-        """The device of a state. A training must keep it, because generator states or the rounding of sums differ."""
+        """The device of a state. No other device continues from it: generators or the rounding of sums differ."""
         device = self.workspace.device.partition(":")[0]
         return device if device != "cpu" else f"cpu with threads: {self.workspace.threads}"
 
@@ -210,7 +210,7 @@ class _Loop:
         self._log(f"continues from a checkpoint at epoch {saved[0]['epoch'] + 1}, step {saved[0]['step']}")
 
     def _check(self, epoch: int, step: int) -> None:
-        """Check the losses since the last check; `step` is the number of finished steps of the epoch."""
+        """Check that the losses since the last check are finite; `step` counts the finished steps of the epoch."""
         if not self.unchecked:
             return
         finite = torch.isfinite(torch.stack(self.unchecked)).T.tolist()  # (K, steps)

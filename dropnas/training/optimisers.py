@@ -1,9 +1,9 @@
 """SGD and Adam for searches, retrainings and transfers: torch's fused kernels without torch's optimiser classes.
 
-Design choices: creating an object of a class of `torch.optim` imports torch's compiler, which takes almost as long as
-torch itself and is never used here. The functions behind those classes do not import it. Everything that a step reads
-or changes, including the learning rate, is a tensor on the device of the parameters. A step can therefore be replayed
-as a CUDA graph.
+Design choices: creating an optimiser of `torch.optim` imports torch's compiler. This takes almost as long as importing
+torch, and the compiler is never used here. The functions behind these optimisers do not import it. Everything that a
+step reads or changes, including the learning rate, is a tensor on the device of the parameters. A step can therefore be
+replayed as a CUDA graph.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class Optimiser:
         first = self.parameters[0]
         # the learning rate; torch's fused kernels read it in single precision on a GPU, and in double on a CPU
         self.rate = torch.zeros((), device=first.device, dtype=torch.float32 if first.is_cuda else torch.float64)
-        self.slots: dict[str, list[Tensor]] = {}  # running averages by name, one for each parameter in their order
+        self.slots: dict[str, list[Tensor]] = {}  # running averages by name, in the order of the parameters
         self.learning_rate = learning_rate
 
     @property
@@ -62,7 +62,7 @@ class Optimiser:
         return [tensor for slot in self.slots.values() for tensor in slot]
 
     def state_dict(self) -> dict[str, Any]:
-        """The learning rate and the running averages; the tensors are the optimiser's own."""
+        """The learning rate and the running averages; the tensors are not copied."""
         return {"learning_rate": self.learning_rate, **self.slots}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ class SGD(Optimiser):
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor | None]) -> None:
-        """Update each parameter along its gradient; if that is None, the parameter and its momentum do not change."""
+        """Update each parameter along its gradient; if the gradient is None, parameter and momentum do not change."""
         gradients = self._matched(gradients)
         moved = [index for index, gradient in enumerate(gradients) if gradient is not None]
         momenta: list[Tensor | None] = [self.slots["momentum"][index] if self.momentum else None for index in moved]

@@ -12,7 +12,7 @@ from dropnas.training.config import Precision
 
 
 def apply(precision: Precision) -> None:
-    """Set how float32 matrix products and convolutions are computed on a GPU: exactly, or by TF32 (tf32 and bf16)."""
+    """Set how a GPU computes float32 matrix products and convolutions: in full, or by TF32 (for tf32 and bf16)."""
     torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
     # Half-precision products are summed in float32 throughout; by default torch leaves that to cuBLAS.

@@ -1,8 +1,8 @@
 """A stand-in for CUDA graphs on a CPU, for tests: it records the operations of a program and replays them.
 
 Design choices: a recording keeps torch's operations with their tensors, and a replay repeats these operations without
-the program's own code. As on a GPU, Python values are frozen, a tensor that was replaced is not seen, and a program
-that reads a value back or draws random numbers is rejected.
+the program's own code. As with a CUDA graph, a replay uses the Python values and tensors of the recording, even if the
+program has since replaced them. A program that reads a value back or draws random numbers is rejected.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ class Rehearsal:
 
 
 class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records every operation, then undoes its changes to existing tensors: recording must not change them."""
+    """Records all operations, and finally restores the existing tensors, which a recording must not change."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -51,7 +51,7 @@ class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if torch.Tag.nondeterministic_seeded in operation.tags:
             raise not_recordable(f"{name} draws random numbers")
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        if operation._schema.is_mutable or "batch_norm" in name:  # its schema does not list its running statistics
+        if operation._schema.is_mutable or "batch_norm" in name:  # the schema of batch_norm omits running statistics
             self._keep(given)
         answer = operation(*args, **kwargs)
         addresses = {_address(tensor) for tensor in given}

@@ -16,7 +16,7 @@ import torch
 
 
 def derive(seed: int, purpose: str, *indices: int) -> int:
-    """A number in 0 … 2^63 - 1: the sha256 of a seed, a purpose and indices (epoch, step…)."""
+    """Derive a number in 0 … 2^63 - 1 from the sha256 of a seed, a purpose and indices (epoch, step…)."""
     text = json.dumps([seed, purpose, *indices])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

@@ -16,8 +16,8 @@ from types import FrameType
 
 EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: no error, start again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG, signal.SIGINT, signal.SIGHUP)
-_asked = threading.Event()  # one for the process, like signals
-_typed = threading.Event()  # SIGINT came once
+_asked = threading.Event()  # one for the whole process, because signals concern the process
+_typed = threading.Event()  # set by the first SIGINT
 
 
 def obey() -> Callable[[], bool]:

@@ -1,4 +1,4 @@
-"""The weights of a finished run, as safetensors: nothing in a run's folder is unpickled, so it cannot run code.
+"""The weights of a finished run, as safetensors: nothing in a run's folder is unpickled, so no file in it can run code.
 
 safetensors is imported late, because benchmarks run without it.
 """
@@ -12,7 +12,7 @@ from dropnas.errors import DropnasError
 
 
 def save_weights(weights: Mapping[str, Tensor], file: Path) -> None:
-    """Write tensors by their names in the network."""
+    """Write tensors under their names in the network."""
     from safetensors.torch import save_file
 
     save_file({name: value.cpu().contiguous() for name, value in weights.items()}, file)
