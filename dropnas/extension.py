@@ -43,7 +43,7 @@ def load(reference: str) -> Any:
 def blamed(error: BaseException) -> str:
     """The user's code that raised an exception: `package.module:Class.method at file, line`; empty if there is none.
 
-    The method is the last one that was called from outside of the user's packages. The line is the last one inside them.
+    The method is the last one that was called from outside of user packages. The line is the last one inside of them.
     """
     found, is_inside = "", False
     for frame, line in traceback.walk_tb(error.__traceback__):

@@ -53,7 +53,7 @@ class Job:
 
     @property
     def result(self) -> str:
-        """The file whose content the marker gets for Snakemake's report: the table or figure, or else the null device."""
+        """The file that is copied to the marker for Snakemake's report: a table or figure, or else the null device."""
         run, suffix = self.runs[0], SHOWN.get(self.rule)
         if not suffix:
             return os.devnull
@@ -83,7 +83,7 @@ def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
     sizes: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
     divided = "search" in sizes
     sizes |= dict.fromkeys(("sample", "fixed", "variant", "correlation"), BRIEF)
-    sizes |= dict.fromkeys(("derive", "clusters"), sizes.get("search", 1))  # a batch then waits for one batch of searches
+    sizes |= dict.fromkeys(("derive", "clusters"), sizes.get("search", 1))  # each batch waits for one of searches
     parts = []
     for (stage, *_, as_one), runs in groups.items():
         size = len(runs) if as_one and not divided else sizes.get(stage, 1)

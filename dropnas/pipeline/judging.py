@@ -57,7 +57,7 @@ def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
 
 
 def deviations(asking: Asking, root: Path) -> tuple[Array, int]:
-    """Each experiment's standard deviation over its seeds, and the number of experiments with two finished trainings.
+    """Each experiment's standard deviation over its seeds, and how many experiments have two or more.
 
     Expected deviations and those of finished trainings are pooled by their degrees of freedom; 0 means unknown.
     """

@@ -1,10 +1,10 @@
 """Runs a sequential plan look by look; each look has its own parameter file and frozen start.
 
 Look 1 gives all experiments the first number of seeds. After each look, undecided experiments get the next number of
-seeds, unless even the largest number would hardly decide them. The last start is the complete file with the resulting numbers of seeds. Only this
-start makes tables, figures and the runs that need the best seed. All decisions follow from the file and the finished
-runs, so the same command continues after a kill. The record in the results only serves to detect a design that was
-changed after the first look.
+seeds, unless even the largest number would hardly decide them. The last start is the complete file with the resulting
+numbers of seeds. Only this start makes tables, figures and the runs that need the best seed. All decisions follow from
+the file and the finished runs, so the same command continues after a kill. The record in the results only serves to
+detect a design that was changed after the first look.
 """
 
 import hashlib
