@@ -126,6 +126,6 @@ def most_seeds(parameters: Parameters) -> int:
 
 
 def detectable(seeds: int) -> float:
-    """The smallest difference from the paper's CIFAR-10 number that `seeds` seeds (two or more) detect with power 80 %."""
+    """The smallest difference from the paper's CIFAR-10 number that two or more seeds detect with 80 % probability."""
     one = difference(Sample(seeds, 0.0, STD_CIFAR10), Sample(PAPER_SEEDS, 0.0, STD_CIFAR10))
     return float(stdtrit(one.freedom, 1 - LEVEL / 2) + stdtrit(one.freedom, POWER)) * one.error

@@ -1,9 +1,9 @@
 """The disk space that runs still need: bytes and files of the missing runs, with their checkpoints.
 
 Design choices: sizes are computed from a few facts, so no network needs to be built. The number of weights grows with
-the number of cells and the square of the channels. The sizes of two checkpoints, of a search and of a
-retraining, were measured at the paper's settings (docs/reliability.md). The numbers of files are those of the smoke
-profile. The result is an estimate.
+the number of cells and the square of the channels. The checkpoints of a search and of a retraining were
+measured at the paper's settings (docs/reliability.md). The numbers of files are those of the smoke profile. The result
+is an estimate.
 """
 
 from collections.abc import Iterable

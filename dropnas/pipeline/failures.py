@@ -1,7 +1,7 @@
 """Failures of runs, each reported in one line. A failed run does not end the other runs of its process.
 
-Design choices: an error that the user can correct has no traceback. The traceback of a bug, in the
-program or in a user's package, is printed before the line, so that the line is the last one of the log.
+Design choices: an error that the user can correct has no traceback. The traceback of a bug, in the program or
+in a user's package, is printed before the line, so that the line is the last one of the log.
 """
 
 import sys

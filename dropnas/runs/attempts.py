@@ -1,9 +1,10 @@
 """The attempts at a run, recorded in its scratch folder: their times, their machines, and whether they make progress.
 
 Design choices: an attempt makes progress if it saves a checkpoint, so the number of the newest checkpoint shows the
-progress of any kind of training. A run fails after two attempts in a row that received a stop signal and saved no checkpoint;
-otherwise a job that is resubmitted after each signal would never end. Attempts that were killed without this signal do
-not count, because only a person starts the run again. A damaged log counts as empty, because it holds no results.
+progress of any kind of training. A run fails after two attempts in a row that received a stop signal and saved no
+checkpoint; otherwise a job that is resubmitted after each signal would never end. Attempts that were killed without
+this signal do not count, because only a person starts the run again. A damaged log counts as empty, because it holds no
+results.
 """
 
 import time

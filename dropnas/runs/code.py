@@ -67,7 +67,7 @@ def canonical(node: Any) -> Any:
 
 
 def walk(tree: ast.AST) -> list[ast.AST]:
-    """All nodes except contexts, parents first. Faster than `ast.walk` by a factor of 3, because each start waits."""
+    """All nodes except contexts, parents first. Every start waits for it; it takes a third of `ast.walk`'s time."""
     found = [tree]
     for node in found:
         for name in node._fields:

@@ -78,7 +78,7 @@ class Remote:
                         self.files.get_file(source, target)
 
     def create(self) -> None:
-        """Create the remote's folder if it is missing, but no folder above it: its disk may not be mounted.
+        """Create the remote's folder if it is missing, but no folder above it: the disk may not be mounted.
 
         Raises:
             DropnasError: the folder above is missing, or the remote cannot be reached.
