@@ -33,7 +33,7 @@ from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
 
 DEFAULT_TABLES = tuple(name for name in names("table") if not TARGETS[name].on_request)
-# options in which the methods of the tables differ, with the values that `search.options` may have for all of them
+# options in which the tables' methods differ, with the values that `search.options` may set for all methods
 VARIED: dict[str, tuple[str, ...]] = {
     "rate_parameterised": (),
     "rate_non_parameterised": (),

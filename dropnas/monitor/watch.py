@@ -175,7 +175,7 @@ class Watch:
 
 
 def time_left(work: DataFrame, jobs: int) -> float:
-    """Hours until all runs are done: the hours left divided by the jobs, or the longest chain of runs if that is more.
+    """Hours until all runs are done: the hours left divided by `jobs` or, if that is more, the longest chain of runs.
 
     In `work`, runs come after their inputs.
     """

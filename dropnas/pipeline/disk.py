@@ -1,9 +1,8 @@
 """The disk space that runs still need: bytes and files of the missing runs, with their checkpoints.
 
 Design choices: sizes are computed from a few facts, so no network needs to be built. The number of weights grows with
-the number of cells and the square of the channels. The checkpoints of a search and of a retraining were
-measured at the paper's settings (docs/reliability.md). The numbers of files are those of the smoke profile. The result
-is an estimate.
+the number of cells and the square of the channels. The checkpoints of a search and of a retraining were measured at the
+paper's settings (docs/reliability.md). The numbers of files are those of the smoke profile. The result is an estimate.
 """
 
 from collections.abc import Iterable
@@ -33,7 +32,7 @@ class Disk:
 
 
 def needed(runs: Iterable[Run], root: Path, at_once: int = 1) -> Disk:
-    """The disk space that the runs that are not yet in the store will need.
+    """The disk space for those of the runs that the store still lacks.
 
     Args:
         at_once: number of trainings that run at the same time, each with its checkpoints.

@@ -90,7 +90,7 @@ class Experiments:
 
     def _retrain(self, genotype: Run, data: Run, seed: int, count: int) -> list[Run]:
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
-        prefix = f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""  # other names begin with it
+        prefix = f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""  # other names have this prefix
         return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
 
     def experiment(

@@ -1,6 +1,6 @@
 """Judges the finished runs of a sequential plan, look by look, using only the store and the parameter file.
 
-Each look has a number of seeds, and uses only that many first seeds of each experiment. Judging it again therefore
+Each look uses only the first seeds of each experiment, up to the look's number of seeds. Judging a look again therefore
 gives the same result, whatever else is in the store.
 """
 
@@ -57,7 +57,7 @@ def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
 
 
 def deviations(asking: Asking, root: Path) -> tuple[Array, int]:
-    """Each experiment's standard deviation over its seeds, and how many experiments have two or more.
+    """Each experiment's standard deviation over its seeds; the number of experiments with two or more results.
 
     Expected deviations and those of finished trainings are pooled by their degrees of freedom; 0 means unknown.
     """

@@ -1,8 +1,8 @@
 """Checks whether runs follow the paper's protocol, that is, use its complete data sets and its settings.
 
-Only the runs themselves count: `reproduction: false` in a parameter file or in a table's configuration denies that the
-protocol was followed, but `reproduction: true` proves nothing. Options that interpret the paper's text and options that
-only change rounding may have any value.
+The configurations of the runs decide. With `reproduction: false`, a parameter file or a table can deny that the protocol
+was followed, but `reproduction: true` proves nothing. Options that interpret the paper's text and options that only
+change rounding may have any value.
 """
 
 import dataclasses

@@ -43,7 +43,7 @@ class Start:
     """A frozen start and Snakemake's arguments for it."""
 
     folder: Path  # the frozen start
-    targets: tuple[str, ...]  # the requested tables and figures; `paper` is replaced by its own
+    targets: tuple[str, ...]  # the requested tables and figures, including those of `paper`
     arguments: tuple[str, ...]  # command-line arguments for Snakemake
     question: bool  # whether Snakemake only prints something and runs no job
     forced: bool  # whether Snakemake may have work to do even if all runs are done

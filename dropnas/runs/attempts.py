@@ -3,8 +3,7 @@
 Design choices: an attempt makes progress if it saves a checkpoint, so the number of the newest checkpoint shows the
 progress of any kind of training. A run fails after two attempts in a row that received a stop signal and saved no
 checkpoint; otherwise a job that is resubmitted after each signal would never end. Attempts that were killed without
-this signal do not count, because only a person starts the run again. A damaged log counts as empty, because it holds no
-results.
+this signal do not count, because only a person restarts the run. A damaged log counts as empty: it holds no results.
 """
 
 import time

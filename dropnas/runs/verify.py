@@ -27,7 +27,7 @@ class Verified:
     """The findings of a check."""
 
     runs: int  # number of finished runs
-    light: int  # number of those without their heavy part
+    light: int  # number of finished runs without their heavy part
     problems: list[str]  # one line for each problem
     # the folder of each table and figure that depends on a run with a problem, with the folder of that run
     tainted: dict[str, str]

@@ -48,7 +48,7 @@ def complete(store: Store, staged: Path, runs: Sequence[SharedRun]) -> Problems:
 
 
 def _prepare(store: Store, staged: Path, run: SharedRun, *, heavy: bool) -> None:
-    """Check the files against the manifest; write the receipt and, without the heavy part, the mark for that."""
+    """Check the files against the manifest; write the receipt and, for a run without its heavy part, the mark."""
     if not heavy and run.part(heavy=True):
         write_text(staged / MARK, MARK_TEXT, flush=False)
     for line in store.damage(staged):

@@ -1,8 +1,8 @@
 """Pulls runs from the DVC remote: their light parts, which plan, tables and page need, and on request the heavy parts.
 
 A run that is already in the store does not change. Every run in the store must be made from exactly those bytes of its
-inputs that the store has. A run is therefore not fetched if the store has another computation of one of its inputs, or
-if a run in the store was made from another computation of the fetched run.
+inputs that the store has. A run is therefore left out if the store has another computation of one of its inputs, or if
+a run in the store was made from another computation of the fetched run.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set

@@ -1,7 +1,7 @@
 """A DVC remote as storage for runs: plain copies of their folders, and a marker for each complete copy.
 
     URL/runs/files/runs/search/NAME.VERSION/…    the files of a run, as in the store
-    URL/runs/index/runs/search/NAME.VERSION      an empty file, written after them
+    URL/runs/index/runs/search/NAME.VERSION      an empty file, written after these files
 
 Design choices:
 - DVC opens the remote: URL, options and credentials come from DVC's configuration, read by the functions that its own
