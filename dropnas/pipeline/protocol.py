@@ -1,8 +1,8 @@
 """Checks whether runs follow the paper's protocol, that is, use its complete data sets and its settings.
 
-The configurations of the runs decide. With `reproduction: false`, a parameter file or a table can deny that the protocol
-was followed, but `reproduction: true` proves nothing. Options that interpret the paper's text and options that only
-change rounding may have any value.
+The runs' configurations decide. With `reproduction: false`, a parameter file or a table can deny that the protocol was
+followed, but `reproduction: true` proves nothing. Options that interpret the paper's text and options that only change
+rounding may have any value.
 """
 
 import dataclasses
