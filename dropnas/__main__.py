@@ -1,4 +1,4 @@
-"""`python -m dropnas`. This file runs in any Python 3, so that it can report a wrong interpreter in one line."""
+"""`python -m dropnas`. This file runs in any Python 3, so that it can report an old interpreter in one line."""
 
 import sys
 

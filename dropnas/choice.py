@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-UNKNOWN_NAME = "unknown_name"  # the type of its pydantic error
+UNKNOWN_NAME = "unknown_name"  # the type of the pydantic error for any other name
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The command line, `python -m dropnas <verb>`, with a verb for each stage and each question.
+"""The command line, `python -m dropnas <verb>`, with a verb for each stage and verbs such as `plan` and `verify`.
 
 This module only handles arguments. Other modules are imported inside the verbs, so that each verb starts fast:
 planning, deriving and tabulating never import torch.
@@ -52,7 +52,7 @@ def options(version: Version = False) -> None:
 
 
 def _share(root: Path) -> Path:
-    """Let the group write the files of this process if it may write the store's folder."""
+    """If the group may write the store's folder, let it also write the files of this process."""
     if root.is_dir() and root.stat().st_mode & stat.S_IWGRP:
         os.umask(os.umask(0) & ~stat.S_IRWXG)
     return root
@@ -63,7 +63,7 @@ Specs = Annotated[list[Path], Argument(help="Specs of runs, from the folder spec
 
 
 def _shipped(named: Path | None) -> Path | None:
-    """The parameter file or, if it does not exist, the one of that name in the package."""
+    """The named parameter file or, if it does not exist, the package's file of that name."""
     from dropnas.pipeline.shipped import parameter_file
 
     return named and parameter_file(named)
@@ -130,7 +130,7 @@ def _add_stage(name: str) -> None:
 
 
 for _name in STAGES:
-    if _name not in ("data", "transfer"):  # these have further options
+    if _name not in ("data", "transfer"):  # these two have further options
         _add_stage(_name)
 
 
@@ -145,7 +145,7 @@ def transfer(
     from dropnas.pipeline.specs import read_spec
     from dropnas.training.distributed_launch import launch
 
-    for path in specs:  # a wrong spec is reported once, not by each process
+    for path in specs:  # so that a wrong spec is reported once, not by each process
         read_spec(path, "transfer")
     sys.exit(launch(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
 
@@ -419,7 +419,7 @@ def run(
     require_targets(settings, context.args)
     require_ready(parameters, context.args, root, _print)
     if settings.looks and not settings.look:
-        from dropnas.pipeline.looks import run_looks  # imports statistics, which other starts do not need
+        from dropnas.pipeline.looks import run_looks  # imports statistical code, which other starts do not need
 
         start = partial(_start, options=context.args, root=root, verbose=verbose)
         sys.exit(run_looks(parameters, root, start, _print))

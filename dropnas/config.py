@@ -33,7 +33,7 @@ from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
 
 DEFAULT_TABLES = tuple(name for name in names("table") if not TARGETS[name].on_request)
-# options in which the methods of the tables differ, with the values that `search.options` may have for all of them
+# options in which the tables' methods differ, with the values that `search.options` may set for all methods
 VARIED: dict[str, tuple[str, ...]] = {
     "rate_parameterised": (),
     "rate_non_parameterised": (),
@@ -48,7 +48,7 @@ TargetName = Annotated[str, OneOf(lambda: TARGETS)]
 TableName = Annotated[str, OneOf(lambda: names("table", "published"))]
 FigureName = Annotated[str, OneOf(lambda: names("figure"))]
 PaperSpace = Literal["3-skip", "1-skip", "original"]
-RANDOM = "random"  # random search, among the baselines
+RANDOM = "random"  # the name of random search among the baselines
 PublishedName = Annotated[str, OneOf(published)]
 BASELINES = (RANDOM, *(name for name in STRATEGIES if name not in PRESETS))
 BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
@@ -91,7 +91,7 @@ class Looks:
         return self.looks if self.looks[-1] == self.most else (*self.looks, self.most)
 
 
-Seeds = Annotated[  # the tags keep errors of the two forms apart
+Seeds = Annotated[  # with tags, an error is about the form that the file uses
     Annotated[Count, Tag("[number]")] | Annotated[Looks, Tag("[looks]")],
     Discriminator(lambda value: "[looks]" if isinstance(value, dict | Looks) else "[number]"),
 ]
@@ -339,7 +339,7 @@ def _read_in(architecture: Architecture, file: Path) -> Architecture:
     genotype_file = file.parent / architecture.genotype
     try:
         exists = genotype_file.exists()
-    except (OSError, ValueError):  # too long for a file name, or with a NUL character
+    except (OSError, ValueError):  # the genotype is too long for a file name, or has a NUL character
         exists = False
     try:
         genotype = load_genotype(str(genotype_file) if exists else architecture.genotype)

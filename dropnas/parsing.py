@@ -1,4 +1,4 @@
-"""Converts values from YAML or JSON to frozen, typed configurations; a wrong key or value gives one line."""
+"""Converts values from YAML or JSON to frozen, typed configurations; a wrong key or value gives a one-line error."""
 
 import dataclasses
 import json

@@ -42,7 +42,7 @@ def examine(found: Situation) -> list[Check]:
 
 
 def report(checks: Iterable[Check], *, as_json: bool = False) -> str:
-    """Write a line for each check, or a list for a bug report."""
+    """Write a line for each check, or a JSON list for a bug report."""
     if as_json:
         return json.dumps([asdict(check) for check in checks], indent=2)
     return "\n".join(map(line, checks))
@@ -77,7 +77,7 @@ def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Ca
 def show_node(root: Path) -> None:
     """Show what the node of a job lacks, except a GPU, which the training checks itself.
 
-    The job continues: the rest of a training may need less space, and a training reports a full disk itself.
+    The job continues, because the rest of a training may need less space. A training reports a full disk itself.
     """
     for check in (*scheduler.in_job(), *storage.room(root, Disk(storage.RESERVE, 100))):
         if check.outcome is not Outcome.PASSED:

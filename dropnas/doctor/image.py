@@ -11,7 +11,7 @@ TORCH = "from importlib.metadata import version; print(version('torch'))"
 
 
 def examine(situation: Situation) -> Checks:
-    """Check for Apptainer or SingularityCE on this node, and the image."""
+    """Check that this node has Apptainer or SingularityCE, and that the image works."""
     if not situation.site.in_image:
         return
     program, works, said = runtime(), False, "neither apptainer nor singularity is on this node"

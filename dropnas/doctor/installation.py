@@ -1,4 +1,4 @@
-"""Checks what is installed besides torch: Snakemake, the libraries of the page, git, and the folder for caches."""
+"""Checks what runs need besides torch: Snakemake, the report page's libraries, git, and a folder for caches."""
 
 import importlib.util
 import os
@@ -15,7 +15,7 @@ PAGE = ("jinja2", "itables")
 
 
 def examine(situation: Situation) -> Checks:
-    """Check each of these."""
+    """Check Snakemake, the report page's libraries, git, and the folder for caches."""
     fault = _snakemake_fault(["snakemake"] + ["snakemake-executor-plugin-slurm"] * (situation.site.executor == "slurm"))
     hint = "make setup, or pip install 'dropnas[workflow]'"
     yield check("Snakemake", not fault, fault or version("snakemake"), hint)
@@ -27,7 +27,7 @@ def examine(situation: Situation) -> Checks:
 
 
 def _snakemake_fault(packages: list[str]) -> str:
-    """What is wrong with these packages, given the oldest versions that this project declares."""
+    """Which of these packages is missing, or older than this project declares; empty if none is."""
     try:
         asked = requires("dropnas") or []
     except PackageNotFoundError:  # the project is not installed

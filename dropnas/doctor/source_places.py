@@ -15,7 +15,7 @@ PATIENCE = 2.0  # seconds to wait for a server
 
 
 def examine(situation: Situation) -> Checks:
-    """Check each data set."""
+    """Check that each data set is prepared, or that its source can be reached."""
     store = Store(situation.root)
     for run in situation.runs:
         if run.stage == "data":

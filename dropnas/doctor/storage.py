@@ -1,4 +1,4 @@
-"""Checks the store's file system by trying its features in the store, and the free space."""
+"""Checks the free space of the store's file system, and tries the features that the store needs."""
 
 import fcntl
 import os

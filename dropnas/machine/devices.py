@@ -1,12 +1,11 @@
 """Selects the device of a run; the GPUs of one host are shared by locks.
 
-Design choices: if several GPUs are visible, a run takes a free one; a run with several processes takes one for each.
-The lock is an advisory lock on a file in the system's temporary folder, which the kernel releases whenever the process
-ends. Runs need the locks under a scheduler too, because it assigns GPUs to an allocation, not to single runs. A GPU is
-identified by its UUID, so that CUDA_VISIBLE_DEVICES does not confuse two jobs. A single visible GPU needs no lock:
-either the scheduler assigned it, or the workflow's `gpu` resource limits its jobs. That limit also prevents two
-trainings with several processes from waiting for each other's GPUs. A GPU that torch cannot use is an error here,
-before any training.
+Design choices: if several GPUs are visible, a run takes a free one for each of its processes. The lock is an advisory
+lock on a file in the system's temporary folder; the kernel releases it whenever the process ends. Runs need the locks
+under a scheduler too, because a scheduler assigns GPUs to an allocation, not to single runs. A GPU is identified by its
+UUID, so that CUDA_VISIBLE_DEVICES does not confuse two jobs. A single visible GPU needs no lock: either the scheduler
+assigned it, or the workflow's `gpu` resource limits the number of jobs. That limit also prevents two trainings with
+several processes from waiting for each other's GPUs. A GPU that torch cannot use is an error here, before any training.
 """
 
 import fcntl
@@ -30,7 +29,7 @@ PATTERN = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 @contextmanager
 def claimed(wanted: str, progress: Callable[[str], None] = silent, locks: Path | None = None) -> Iterator[str]:
-    """Yield the device string of a run (`cpu`, `cuda:0`); a GPU chosen among several is locked until the end.
+    """Yield the device string of a run (`cpu`, `cuda:0`); a GPU chosen among several is locked meanwhile.
 
     Args:
         wanted: `auto` (a GPU if there is one), `cpu`, `cuda` (any GPU) or `cuda:N` (GPU N, even if it is locked).
@@ -84,7 +83,7 @@ def _require_none_given(wanted: str) -> None:
 
 
 def _require_one_each(count: int) -> None:
-    """Reject more processes of torchrun than GPUs, because one would wait for ever."""
+    """Reject more torchrun processes than GPUs, because one process would wait for ever."""
     index = int(os.environ.get("LOCAL_RANK", "0"))
     if index >= count:
         what = f"process {index} of this host has no device: torch sees {count} GPUs"
@@ -112,7 +111,7 @@ def _name(index: int) -> str:
 def _try_lock(path: Path) -> int | None:
     """Return an open descriptor that holds the lock, or None if another process has it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)  # another user's file can be locked, not written
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)  # another user's file can be locked but not written
     except FileNotFoundError:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:

@@ -103,7 +103,7 @@ def _gpu_memory(text: str, where: object) -> DropnasError:
 
 
 def _gpu(text: str) -> str:
-    """The GPU that an error names, with its name and memory if CUDA still responds."""
+    """The GPU that an error mentions, with model and memory if CUDA still responds."""
     number = re.search(r"\bGPU (\d+)", text)
     try:
         cuda = sys.modules["torch"].cuda

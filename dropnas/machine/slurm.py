@@ -1,9 +1,9 @@
-"""Requeues jobs that SLURM stopped. If a job has ended, the process that runs the workflow requeues it.
+"""Requeues jobs that SLURM stopped: in the job itself or, if SLURM ended it for good, in the workflow's process.
 
 Design choices: a job whose training was stopped by a signal requeues itself, outside of the image, where SLURM's
 commands are available. SLURM requeues preempted jobs, except with `PreemptMode=CANCEL`, which ends them for good.
-Snakemake's executor then believes that they still run. The process that runs the workflow therefore looks for such jobs
-and requeues them under the same number, so that the executor finds them again.
+Snakemake's executor then believes that the ended jobs still run. The process that runs the workflow therefore looks for
+ended jobs and requeues them under the same number, so that the executor finds them again.
 """
 
 import os
@@ -66,7 +66,7 @@ def requeue_preempted(store: Path) -> list[str]:
 
 
 def keep_requeueing(store: Path, submits: Callable[[], bool], interval: float = INTERVAL) -> None:
-    """Call `requeue_preempted` repeatedly while SLURM is available, in a thread that ends with its process.
+    """Call `requeue_preempted` repeatedly while SLURM is available; to be run in a daemon thread.
 
     Args:
         submits: whether this process submits jobs to SLURM; called each time, because Snakemake decides it late.

@@ -1,13 +1,13 @@
 """The largest part of a plan, or of the steps of the ladder, that fits into a budget of hours.
 
 The last step that fits with at least three seeds is chosen, with as many seeds as fit: fewer seeds answer the same
-questions with less certainty. If no step fits, parts of the first step are removed that the paper's claims do not need
-(`dispensable`). All of them are removed first, then those that fit are put back, the most important first. Epochs and
-networks never change, because this would be another protocol.
+questions with less certainty. If no step fits, the first step is reduced by the parts that the paper's claims do
+not need (`dispensable`): all of them are removed, then those that fit are put back, the most important first. Epochs
+and networks never change, because this would be another protocol.
 
 At least three seeds are used, because two could confirm or contradict nothing: the 95 % interval of a mean reaches 9
-deviations to either side with two seeds, and 2.5 with three. Only if nothing else of a ladder fits, its first step gets
-two seeds, or one, with which nothing can be tested.
+deviations to either side with two seeds, and 2.5 with three. If nothing else fits, the first step of a ladder gets two
+seeds or one, with which nothing can be tested.
 """
 
 import math
@@ -27,7 +27,7 @@ from dropnas.report.page.phrases import count
 from dropnas.report.verdicts import PAPER_SEEDS
 
 FEWEST_SEEDS = 3
-OWN = "dropnas"  # prefix of the authors' published cells
+OWN = "dropnas"  # prefix of the ids of the authors' published architectures
 STD_CIFAR10 = 0.14 * math.sqrt(8 / 7)  # Table 1, "2.58±0.14", converted from population to sample deviation
 Price = Callable[[Parameters], float]  # the hours left of a plan
 Step = Callable[[Parameters], Parameters]  # removes a part that a plan can do without
@@ -45,7 +45,7 @@ class Part:
 def fitting(steps: Sequence[Part], budget: float, price: Price, fewest: Sequence[int]) -> Part:
     """The last step that fits with at least three seeds, or else a part of the first step.
 
-    That part has at least the first number of seeds in `fewest` for which something fits.
+    For that part, the numbers in `fewest` are tried in order as the smallest number of seeds.
 
     Raises:
         DropnasError: nothing fits.
@@ -84,7 +84,7 @@ def _without(plan: Parameters, steps: Iterable[Step]) -> Parameters:
 
 
 def dispensable(parameters: Parameters) -> dict[str, Step]:
-    """The parts that can be removed, in any order, by their description, the least important first.
+    """Functions that each remove one part of a plan, by the part's description; the least important part comes first.
 
     The most important table cannot be removed.
     """
@@ -126,6 +126,6 @@ def most_seeds(parameters: Parameters) -> int:
 
 
 def detectable(seeds: int) -> float:
-    """The smallest difference from the paper's CIFAR-10 number that at least two seeds detect with 80 % probability."""
+    """The smallest difference from the paper's CIFAR-10 number that two or more seeds detect with 80 % probability."""
     one = difference(Sample(seeds, 0.0, STD_CIFAR10), Sample(PAPER_SEEDS, 0.0, STD_CIFAR10))
     return float(stdtrit(one.freedom, 1 - LEVEL / 2) + stdtrit(one.freedom, POWER)) * one.error

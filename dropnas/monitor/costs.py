@@ -1,7 +1,7 @@
 """Runs and device-hours of each table and figure, and the basis of the hours.
 
 The `hours` of a target are those of all its runs. Its `added` hours leave out the runs that it shares with the targets
-above it, so that they sum to the total.
+above it, so that the added hours of all targets sum to the total.
 """
 
 from collections import Counter
@@ -46,7 +46,7 @@ def costs(frame: DataFrame, targets: Collection[str], on_request: Collection[str
 
 
 def page_cost(content: Content, root: Path) -> PageCost:
-    """The cost of a plan for the report page; if a record is damaged, the cost is only a note that names it."""
+    """The cost of a plan for the report page; if a record is damaged, only a note that names the record."""
     try:
         known = read_known(root, parse(Machine, content.machine, "machine"))
         frame = known.frame([vars(run) for run in content.runs.values()])
@@ -59,7 +59,7 @@ def page_cost(content: Content, root: Path) -> PageCost:
 
 
 def basis_lines(known: Known, frame: DataFrame) -> list[str]:
-    """The basis of the hours of runs, in sentences."""
+    """Sentences that say how the hours of the runs were found."""
     counts, lines = Counter(frame.basis), []
     words = {
         "took": "runs measured",

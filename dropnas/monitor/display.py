@@ -27,7 +27,7 @@ WIDTH = 80  # columns, if the output is not a terminal
 
 
 def pause(seconds: float) -> bool:
-    """Wait; never ends the display."""
+    """Wait, then return that the workflow has not ended."""
     time.sleep(seconds)
     return False
 
@@ -42,7 +42,7 @@ def show(
     """Show the progress until all runs are done or the workflow has ended; return the last snapshot.
 
     Args:
-        once: whether to show it only once.
+        once: whether to show the progress once and return.
         over: waits for at most the given seconds, and returns whether the workflow has ended.
         seen: receives each snapshot.
     """

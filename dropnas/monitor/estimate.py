@@ -120,8 +120,8 @@ class Known:
         """A row for each run by its id, with its fields in plan.json and its cost.
 
         The further columns are the `kind` of work, the `epochs`, the device-`hours` (NaN if unknown), the hours `left`,
-        the `basis` of the hours (`took`, `equal runs`, `same kind`, `probe`, `a moment` or `unknown`), and the
-        V100-hours at the `authors`' speed.
+        the `basis` of the hours (`took`, `equal runs`, `same kind`, `probe`, `a moment` or `unknown`), and
+        `authors`, the V100-hours at the authors' speed.
         """
         found = DataFrame(list(runs)).set_index("id", drop=False)
         found["kind"] = Series({run["id"]: kind for run, _, kind in self._trainings(runs)}, dtype=object)
@@ -150,13 +150,13 @@ class Known:
         return DataFrame(columns, dtype=float)
 
     def work_to_measure(self, runs: Runs) -> dict[str, tuple[Mapping[str, Any], Shape]]:
-        """Each kind of work, with one such run and the shape of its data; kinds never measured come first."""
+        """Each kind of work, with one run of this kind and the shape of its data; kinds not yet measured come first."""
         found = {kind: (run, shape) for run, shape, kind in self._trainings(runs)}
         measured = [entry.kind for entry in self.measured]
         return {kind: found[kind] for kind in sorted(found, key=measured.__contains__)}
 
     def _trainings(self, runs: Runs) -> Iterator[tuple[Mapping[str, Any], Shape, str]]:
-        """The trainings among runs whose data has a known shape, with this shape and the kind of work."""
+        """Yield each training whose data has a known shape, with this shape and the kind of work."""
         shapes = {run["id"]: self._shape(run) for run in runs if run["stage"] == "data"}
         for run in runs:
             if run["stage"] in COSTLY and (shape := shapes[run["inputs"][0]]):
@@ -174,7 +174,8 @@ def _of_newest(values: "Series[float]") -> float:
 def read_known(root: Path, machine: Machine) -> Known:
     """Read the known times below a root.
 
-    Estimates are for the device used last among those that the parameter file's `machine` allows, a GPU before a CPU.
+    Estimates are for the GPU that was used last or, without a GPU, the CPU that was used last. Only devices that the
+    parameter file's `machine` allows count.
 
     Raises:
         DropnasError: a manifest or the probe's record is damaged.

@@ -1,7 +1,7 @@
 """The output of `plan` on the ladder: the hours of its steps, the power of each claim, and what fits into a budget.
 
-If the hours of all runs on the device are known, these are used, otherwise those of the authors on a V100 without
-ImageNet. Each answer gives its unit.
+If the device's hours are known for all runs, these are used. Otherwise the hours are those of the authors on a V100,
+without ImageNet. Each answer gives its unit.
 """
 
 import math
@@ -43,7 +43,7 @@ class Costed(NamedTuple):
 
     @classmethod
     def of(cls, parameters: Parameters, known: Known) -> "Costed":
-        """The plan of a parameter file."""
+        """The plan of a parameter file, with its frame."""
         plan = make_plan(parameters)
         return cls(plan, known.frame([*descriptions(plan.by_default())]))
 
@@ -72,12 +72,12 @@ class Ladder:
         return f"{device.unit} on {device.label}" if device and not unknown else AUTHORS
 
     def hours(self, runs: DataFrame) -> DataFrame:
-        """The `hours` of each run in this unit, and the hours `left`."""
+        """The `hours` of each run and the hours `left`, in the ladder's unit."""
         hours = runs.authors if self.unit == AUTHORS else runs.hours
         return DataFrame({"hours": hours, "left": hours.mask(runs.basis == "took", 0.0)})
 
     def of_steps(self) -> DataFrame:
-        """The hours of each step, and the hours left, by its profile; both include the steps before it."""
+        """The hours and the hours left of each step, by profile; both include the steps before it."""
         runs, found = DataFrame(), {}
         for step in self.steps:
             runs = self.hours(step.runs).combine_first(runs)

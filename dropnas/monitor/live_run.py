@@ -1,7 +1,7 @@
 """The verb `run`: starts the workflow and shows its progress until it ends. Snakemake's own output goes to a log file.
 
 Design choices: the progress is read from the store, as in `watch`, and a separate process makes the results from the
-frozen copy. Neither disturbs the workflow, and an edit of the checkout affects neither.
+frozen copy. This does not disturb the workflow, and edits of the checkout have no effect on it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The cost of the looks of a sequential plan, from simulated reproductions, and the questions that they leave open.
+"""The cost of a sequential plan's looks, and the questions that stay open after them, by simulated reproductions.
 
 A seed of an experiment costs its search and its retrainings. All other runs, such as those of the best seed, cost the
 same for any number of seeds.

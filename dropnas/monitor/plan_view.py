@@ -47,7 +47,7 @@ def answer(
     settings = read_parameters(file)
     known = read_known(root, settings.machine)
     if budget is not None or ladder:
-        from dropnas.monitor import ladder_view  # imports statistics, which most plans do not need
+        from dropnas.monitor import ladder_view  # imports statistical code, which most plans do not need
 
         if budget is None:
             yield from ladder_view.ladder_lines(file, known)

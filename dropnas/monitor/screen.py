@@ -27,7 +27,7 @@ def show(part: RenderableType, *, raw: bool = False) -> None:
 
 
 def table(frame: DataFrame, words: str = "", total: str = "") -> Table:
-    """A table whose first column has names; the column `words` may be wrapped, the row `total` is between rules."""
+    """A table whose first column has names. Column `words` may be wrapped; row `total` has a line above and below."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for at, head in enumerate(frame.columns):
         made.add_column(head, justify="left" if at == 0 or head == words else "right", no_wrap=head != words)

@@ -50,7 +50,7 @@ from dropnas.workspace import Workspace
 
 SECONDS = 60.0  # for all kinds together
 SMALLEST = 2  # images of the first batch; batch norm needs two
-CLEAR = 1.5  # a batch that takes this many times as long as the smallest shows the cost of an image
+CLEAR = 1.5  # a batch must take this many times as long as the smallest, to show the cost of an image
 FEWEST_STEPS, MOST_STEPS = 3, 20  # repetitions of a batch
 EIGHTY = (0.1, 0.5, 0.9)  # quantiles
 GENOTYPE = "dropnas_c10"  # used in place of the genotypes that the searches will find
@@ -86,7 +86,7 @@ def measure(
 
     Args:
         wanted: one run of each kind, with the shape of its data.
-        progress: receives a line for each kind, and the number of kinds that were left out.
+        progress: receives a line for each kind, one on kinds that were left out, and one on the total time.
         seconds: the time to take; a slow machine needs longer, because each batch is repeated.
         limit: no further kind is started after this number of seconds.
     """
@@ -145,7 +145,7 @@ def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:
 
 
 def timing(work: Compute, full: int, share: float, device: str) -> Timing:
-    """Seconds of work on a batch of `full` images, measured in about `share` seconds or a few repetitions."""
+    """Seconds of work on a batch of `full` images, measured for `share` seconds, or longer for a few repetitions."""
     ends = time.monotonic() + share
     size = small = min(SMALLEST, full)
     _seconds(work, small, device)  # the first batch compiles and allocates
@@ -153,10 +153,10 @@ def timing(work: Compute, full: int, share: float, device: str) -> Timing:
     took = least = median(shortest)
     while size < full:
         left = ends - time.monotonic()
-        # A larger batch is timed if none has shown the cost of an image yet, or if it fits into the time.
+        # A larger batch is timed if no batch has shown the cost of an image yet, or if it fits into the time.
         if size != small and not (took < CLEAR * least and left > 0) and 2 * FEWEST_STEPS * took >= left:
             break
-        factor = 4 if 4 * FEWEST_STEPS * took < left else 2  # the time grows at most by this factor
+        factor = 4 if 4 * FEWEST_STEPS * took < left else 2  # the batch's time grows at most by this
         size = min(full, factor * size)
         took, times = _seconds(work, size, device), []
     while len(times) < FEWEST_STEPS or (time.monotonic() + took < ends and len(times) < MOST_STEPS):
@@ -167,8 +167,8 @@ def timing(work: Compute, full: int, share: float, device: str) -> Timing:
 def through_line(small: int, shortest: Sequence[float], size: int, times: Sequence[float], full: int) -> Timing:
     """The time of a full batch, extrapolated from repetitions of a small and a larger batch.
 
-    The time is at least the time of the larger batch, and at most in proportion to it. The spread comes from lines
-    through the 10 % and 90 % quantiles, and includes the part of the line that these bounds cut off.
+    The result is at least the time of the larger batch, and at most this time scaled to the full batch. The spread
+    comes from lines through the 10 % and 90 % quantiles. If a bound changes the result, the change adds to the spread.
     """
 
     def line(short: float, long: float) -> float:

@@ -105,7 +105,7 @@ class Watch:
         self._unit = self._last = ""
 
     def look(self, *, doubt: bool = False) -> Snapshot:
-        """The plan now; with `doubt`, finished runs that their jobs reject also have a `reason`."""
+        """Read the plan's state. With `doubt`, a finished run that its job rejects also has a `reason`."""
         now, states = time.time(), dict.fromkeys(self._done, "done")
         others = [run for id_, run in self.runs.items() if id_ not in states]
         states |= {run["id"]: self.store.state(run["id"], self.root / run["folder"]) for run in others}
@@ -138,7 +138,7 @@ class Watch:
         self._last = "".join(result(cell, self.root) for _, cell in cells[cells.cell.isin(last)].groupby("cell"))
 
     def _next(self, work: DataFrame) -> str:
-        """The unfinished cell whose next training ends first, or else the first unfinished cell."""
+        """The unfinished table cell whose next training ends first, or else the first unfinished one."""
         ends = (work.left * work.group).where(work.state == "running").where(work.hours.notna())
         waiting = self._cells[~self._cells.done].assign(hours=lambda rows: rows.id.map(ends))
         if waiting.empty:
@@ -175,7 +175,7 @@ class Watch:
 
 
 def time_left(work: DataFrame, jobs: int) -> float:
-    """Hours until all runs are done: the hours left divided by the jobs, or the longest chain of runs if that is more.
+    """Hours until all runs are done: the hours left divided by `jobs` or, if that is more, the longest chain of runs.
 
     In `work`, runs come after their inputs.
     """

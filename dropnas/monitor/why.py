@@ -76,7 +76,7 @@ def _changes(run: Run, old: Record) -> dict[str, str]:
 
 
 def _flat(config: Any) -> dict[str, Any]:
-    """Values by dotted keys."""
+    """The values of a configuration, by dotted keys."""
     (found,) = json_normalize([hashed(config)]).to_dict("records")
     return {str(key): value for key, value in found.items()}
 
@@ -87,7 +87,7 @@ def _values(now: Any, then: Any) -> str:
 
 
 def _input_reasons(run: Run, old: Record, records: Mapping[str, Record], root: Path) -> Iterator[str]:
-    """Explain the first changed input, and give the number of others."""
+    """Explain the first changed input, and give the number of further changed inputs."""
     ids = old["identity"]["inputs"]
     changed = [(source, ids[at : at + 1]) for at, source in enumerate(run.inputs) if ids[at : at + 1] != [source.id]]
     if len(ids) != len(run.inputs):
@@ -117,7 +117,7 @@ def _changed_files(run: Run, old: Record, root: Path) -> list[str]:
 def _changed(module: str, source: Path) -> Iterator[str]:
     """The files of a module that differ from an older source: its code, and the data files that it names."""
     file = module_file(module)
-    assert file is not None  # the closure has read it
+    assert file is not None  # `closure` has read the file
     text, before = file.read_text(encoding="utf-8"), source / Path(*module.split(".")).with_suffix(".py")
     if not before.is_file() or _code(before.read_text(encoding="utf-8")) != _code(text):
         yield str(before.relative_to(source))

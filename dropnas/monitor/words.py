@@ -73,9 +73,9 @@ def seeds_text(seeds: Iterable[int | None]) -> str:
 
 
 def cells(runs: Runs) -> DataFrame:
-    """A row for each training in a cell of a table, in the plan's order.
+    """A row for each training behind a table cell, in the plan's order.
 
-    Columns are `cell` (its description), `id`, `folder`, `seed`, the `decimals` of the cell's error, and the
+    Columns are `cell` (the cell's description), `id`, `folder`, `seed`, the `decimals` of its error, and the
     `criterion` by which the best of several seeds is chosen, as in `TableConfig`.
     """
     rows = []
@@ -109,7 +109,7 @@ def result(cell: DataFrame, root: Path) -> str:
 
 
 def _cell(paper: Layout, entry: Entry) -> str:
-    """A cell named by the paper's labels, or by its keys if they are numbers."""
+    """The name of a table cell: the paper's labels, or the cell's keys if they are numbers."""
     if entry.row[:1].isdigit():
         return f"cell ({entry.row}, {entry.column})"
     rows = {one.key: " ".join(head.rstrip(MARKS) for head in one.heads) for one in paper.rows}

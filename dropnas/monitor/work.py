@@ -51,7 +51,7 @@ def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> str:
     if stage == "search":
         settings["strategy"] = _strategy_class(config["strategy"], settings.pop("options"))
     else:
-        settings["auxiliary_weight"] = config["auxiliary_weight"] > 0  # whether there is a tower
+        settings["auxiliary_weight"] = config["auxiliary_weight"] > 0  # whether there is an auxiliary tower
     return canonical_json([stage, shape, settings])
 
 

@@ -1,7 +1,7 @@
-"""The questions of a plan: its printed numbers and the paper's claims, with the experiments behind them.
+"""The questions of a plan: which printed numbers and claims of the paper it checks, and with which experiments.
 
-Only experiments with one run for each seed are included. The augmented trainings, ImageNet and Figure 5 each depend on
-a single architecture. The claims are those of `report.claims`, read from the same cells of the tables.
+Only experiments with one run for each seed are included. This excludes the augmented trainings, ImageNet and Figure 5,
+which each depend on a single architecture. `report.claims` defines the claims and the table cells that they compare.
 """
 
 import math
@@ -26,12 +26,12 @@ Cells = Mapping[CellKey, int]  # experiments by table, row and column
 class Asking:
     """The questions of a plan, and the experiments that answer them."""
 
-    questions: Questions  # an experiment's name in them is the folder of its first training
+    questions: Questions  # they name an experiment by the folder of its first training
     experiments: tuple[Experiment, ...]  # in the order of `questions.experiments`
 
 
 def asked(plan: Plan) -> Asking:
-    """The questions that a plan's tables and figures ask; targets on request are left out."""
+    """The questions of the tables and figures that a plan builds by default."""
     default = plan.by_default()
     mine = {name: one for name, one in plan.experiments.items() if one.trainings[0].id in default.runs}
     index = {run.id: number for number, one in enumerate(mine.values()) for run in one.trainings}
@@ -77,7 +77,7 @@ def _sample_std(population: float) -> float:
 
 
 def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellKey, Printed]) -> tuple[Prior, ...]:
-    """The paper's number for each experiment; where the paper has none, DropNAS' mean and the typical deviation."""
+    """The expected mean and deviation of each experiment: the paper's, or DropNAS' mean and the usual deviation."""
     known = {number: cell for key, number in cells.items() if (cell := printed.get(key)) and cell.std is not None}
     stds = defaultdict[str, list[float]](list)
     for row in (*layout("table4").rows, *layout("table6").rows):
@@ -115,7 +115,7 @@ def _equal_rates(cells: Cells) -> Iterator[Claim]:
 
 
 def _sweep(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], int]]:
-    """Experiments of Figure 2, by role and rate."""
+    """Yield `((role, rate or method), experiment)` for each series of Figure 2."""
     for run in plan.targets.values():
         config = run.config
         if isinstance(config, FigureConfig) and config.figure == "figure2":
@@ -146,7 +146,7 @@ def _worse_than_best(
 
 
 def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
-    """Claims that DropNAS beats each baseline, over the data sets of that baseline."""
+    """One claim for each baseline: DropNAS beats it on all data sets that the plan searches with both."""
     labels: dict[str, str] = {}
     for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
         if config.table == "baselines" and config.layout:

@@ -35,7 +35,7 @@ ORIGINAL = Space("original", "original")
 
 
 def cells(experiments: Experiments) -> list[Cell]:
-    """All methods in the original space; in the user's spaces DropNAS, one-level DARTS and the user's methods."""
+    """The table's cells. In the user's own spaces, no baselines are compared except random search."""
     spaces = (ORIGINAL, *experiments.parameters.spaces)
     return [cell for role in experiments.roles for space in spaces for cell in _cells(experiments, role, space)]
 
@@ -60,7 +60,7 @@ def layout(experiments: Experiments) -> Layout:
 
 
 def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
-    """The layout: for each data set, random search, and DropNAS, one-level DARTS and `methods` in METHODS' order."""
+    """The layout. Each data set has a row for random search, then one for each search method in METHODS' order."""
     compared = {DROPNAS.strategy, ONE_LEVEL_DARTS.strategy, *methods}
     names = [name for name in METHODS if name in compared]
     elsewhere = ", ".join(METHODS[name].label for name in names if METHODS[name].printed)

@@ -1,8 +1,8 @@
-"""One attempt at a run, or at a group of runs that train together. The stage fills folders, which are then published.
+"""Makes an attempt at a run, or at a group of runs that train together, and publishes the folders of the results.
 
-Design choices: a single run is a group of one. Each run of a group has its own lease, scratch folder, log of attempts
-and record; they share the device and the inputs. A failed run does not end the others. The recorded seconds of a run
-are its share of the group's time.
+Design choices: a single run is a group of one. The runs of a group share the device and the inputs. Each run has its
+own lease, scratch folder, log of attempts and record, and fails without ending the others. The recorded seconds of a
+run are its share of the group's time.
 """
 
 import os
@@ -42,15 +42,15 @@ class LeasedRun:
     """A run of a group."""
 
     spec: Spec
-    attempts: Attempts  # the attempts at the run; the last one is this one
-    release: Callable[[], object]  # releases the lease before the group is finished
+    attempts: Attempts  # the attempts at the run; the last one is the current one
+    release: Callable[[], object]  # releases the run's lease while the group continues without it
 
 
 class RunGroup:
-    """Runs that differ only in the seed and whose leases are held; usually a single run.
+    """Runs that differ only in the seed; usually a single run. This process holds their leases.
 
     Args:
-        members: the runs, none of which is published.
+        members: the runs; none of them is published yet.
     """
 
     def __init__(self, members: Sequence[LeasedRun], store: Store, progress: Progress, failures: Failures) -> None:
@@ -60,7 +60,7 @@ class RunGroup:
     def attempt(self) -> set[str]:
         """Compute and publish the runs, continuing their earlier attempts.
 
-        If the stage trains only some of them at first, the leases of the others are released.
+        If the stage chooses only some of the runs to train now, the leases of the other runs are released.
 
         Returns:
             the ids of the published runs.
@@ -87,7 +87,7 @@ class RunGroup:
                 work(member)
 
     def _each_fails_by(self, work: Callable[[], None]) -> None:
-        """Run work that all runs need; an error fails each of them."""
+        """Do work that all runs need; if it fails, all of them fail."""
         if specs := [member.spec for member in self.members]:
             with self.failures.of(*specs):
                 work()
@@ -110,7 +110,7 @@ class RunGroup:
             self._note_machine()
 
     def _note_machine(self) -> None:
-        """Report a run that continues on another machine, because rounding differs between machines."""
+        """Record the machine. If another machine began a run, report it, because rounding differs between machines."""
         machine = machine_name(self.device)
         for member in self.members:
             member.attempts.note(machine=machine)
@@ -171,7 +171,7 @@ def compute_beside(spec: Spec, store: Store, progress: Progress) -> None:
 
 
 def compute(specs: Sequence[Spec], outs: Sequence[Path], workspaces: Sequence[Workspace], store: Store) -> list[Any]:
-    """Let the stage fill empty folders; return the statistics of each run, or its error."""
+    """Let the stage fill an empty folder for each run; return the statistics or the error of each run."""
     stage, inputs = specs[0].stage, _inputs(specs[0], store)
     configs = [spec.config for spec in specs]
     if len(specs) == 1:
@@ -201,7 +201,7 @@ def workspace(spec: Spec, store: Store, device: str, progress: Progress, stoppin
 def recorded(
     spec: Spec, store: Store, started: datetime, ended: datetime, statistics: dict[str, float], device: str
 ) -> dict[str, Any]:
-    """A run's record in its manifest, except its seconds: identity, inputs, commit of the code, environment."""
+    """The record for a run's manifest, still without `seconds`: identity, inputs, commit of the code, environment."""
     plan = os.environ.get("DROPNAS_PLAN")
     sources = [store.root / name for name in spec.inputs]
     return {
@@ -237,7 +237,7 @@ def _require_agreement(inputs: Sequence[Path]) -> None:
 def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
     """Check that an input is finished and unchanged, matches its name and, if needed, has its heavy part.
 
-    Each process reads each input once.
+    The result is cached, so a process reads an input only once.
     """
     if not store.is_published(folder):
         raise DropnasError("an input is not finished", where=folder, remedy="compute it first")

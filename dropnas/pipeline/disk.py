@@ -1,8 +1,8 @@
 """The disk space that runs still need: bytes and files of the missing runs, with their checkpoints.
 
 Design choices: sizes are computed from a few facts, so no network needs to be built. The number of weights grows with
-the number of cells and the square of the channels. The size of two checkpoints was measured at the paper's settings
-(docs/reliability.md). The number of files of each stage is that of the smoke profile. The result is an estimate.
+the number of cells and the square of the channels. The checkpoints of a search and of a retraining were measured at the
+paper's settings (docs/reliability.md). The numbers of files are those of the smoke profile. The result is an estimate.
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ from dropnas.runs.store import Store
 
 SEARCH = 29.7e6 / (8 * 16**2)  # bytes of a checkpoint, divided by cells * channels^2
 NETWORK = 35.7e6 / (20 * 36**2)
-CHECKPOINTS = 3  # at the same time: two that are kept and one that is being written
-PUBLISHED = 0.5  # size relative to a checkpoint: weights without momentum
+CHECKPOINTS = 3  # of one training: two that are kept and one that is being written
+PUBLISHED = 0.5  # size of a published network relative to its checkpoint, which also has the momentum
 FILES = {"data": 6, "search": 7, "retrain": 7, "transfer": 7, "table": 6, "figure": 6, "clusters": 3, "correlation": 3}
 OTHER_FILES, OTHER_BYTES = 5, 100_000  # for a run of another stage
 FIGURE, ROW, START = 600_000, 120, 5_000_000  # bytes of a figure, of an image's line in a manifest, of a frozen start
@@ -32,7 +32,7 @@ class Disk:
 
 
 def needed(runs: Iterable[Run], root: Path, at_once: int = 1) -> Disk:
-    """The disk space that those of these runs need that are missing from the store.
+    """The disk space for those of the runs that the store still lacks.
 
     Args:
         at_once: number of trainings that run at the same time, each with its checkpoints.
@@ -43,7 +43,7 @@ def needed(runs: Iterable[Run], root: Path, at_once: int = 1) -> Disk:
         return Disk(0, 0)
     checkpoints = sorted((_checkpoint(run) for run in missing), reverse=True)[:at_once]
     size = sum(_size(run) for run in missing) + CHECKPOINTS * sum(checkpoints) + START
-    files = sum(FILES.get(run.stage, OTHER_FILES) + 2 for run in missing)  # plus its folder and its spec
+    files = sum(FILES.get(run.stage, OTHER_FILES) + 2 for run in missing)  # plus the run's folder and spec
     return Disk(round(size), files + 400)  # plus the source files of a frozen start
 
 
@@ -61,7 +61,7 @@ def _checkpoint(run: Run) -> float:
 
 
 def _data(config: Any) -> float:
-    """Bytes of prepared arrays and of their source archive, or of a manifest."""
+    """Bytes of a data set: its arrays and their source archive or, if it has no arrays, its list of images."""
     known = DATASETS[config.name]
     images = (config.train_images or known.train) + (config.test_images or known.test)
     pixels = known.height * known.width * 3

@@ -1,8 +1,8 @@
 """Determines the settings of a run: those that can change its result, and no others.
 
 A parameter file sets options for all methods together, but a method may have its own options. An option that defines a
-method takes precedence: "No alpha-adjust" never uses it, whichever form of alpha-adjust the file sets. Settings that
-cannot change a run are left out, so its identity does not depend on them.
+method takes precedence over the file: "No alpha-adjust" never adjusts the alphas, whichever form of alpha-adjust the
+file sets. Settings that cannot change a run are left out, so its identity does not depend on them.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ from dropnas.search.methods import METHODS, authors_settings
 from dropnas.space.names import PAPER_GROUP
 from dropnas.space.spaces import SPACES, find_space
 
-CHECKED_BY_TYPE = {*PRESETS, FIRST_ORDER, SECOND_ORDER}  # their options were checked when the file was read
+CHECKED_BY_TYPE = {*PRESETS, FIRST_ORDER, SECOND_ORDER}  # strategies whose options were checked when the file was read
 ONLY_OF_DROPPED = ("drop_probability", "grouping", "masks", "alpha_adjust", "decay_scope", "dropped")
 
 
@@ -56,8 +56,8 @@ def _idle(options: dict[str, Scalar], space: str) -> set[str]:
 def search_config(common: SearchConfig, method: Method, space: str, seed: int) -> SearchConfig:
     """The settings of one search.
 
-    Each setting comes from the method if it sets it, otherwise from the file if it differs from the default, otherwise
-    from the method's authors.
+    For each setting, the first of these counts: the method's own value, a value in the file that differs from the
+    default, the value of the method's authors.
     """
     default = {**vars(SearchConfig()), "options": common.options}  # the file's options apply to grouped dropout only
     chosen = {name: value for name, value in vars(common).items() if value != default[name]}

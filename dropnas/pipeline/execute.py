@@ -26,14 +26,14 @@ PATIENCE = 5.0  # seconds between checks of runs that another process computes
 
 
 def never() -> bool:
-    """The default of the argument `warned`: no stop signal arrived."""
+    """Return that no stop signal arrived. This is the default of `warned`."""
     return False
 
 
 def execute(
     specs: Iterable[Spec], root: Path, progress: Callable[[str], None], warned: Callable[[], bool] = never
 ) -> int:
-    """Compute runs one after another, and those that can train together as one group.
+    """Compute runs one after another; runs that can train together are computed as a group.
 
     Args:
         warned: whether this process was asked to stop; then no further run is started.
@@ -48,7 +48,7 @@ def execute(
     if plan:
         check(root / plan)
     store, failures = Store(root), Failures(root)
-    leads = os.environ.get("RANK", "0") == "0"  # the only process, or torchrun's first one, which publishes
+    leads = os.environ.get("RANK", "0") == "0"  # the only process, or torchrun's first, publishes
     advance = _advance if leads else _advance_beside
     for left in _groups(specs, failures):
         while left:
@@ -95,7 +95,7 @@ def _advance(specs: Sequence[Spec], store: Store, progress: Callable[[str], None
 def _advance_beside(
     specs: Sequence[Spec], store: Store, progress: Callable[[str], None], failures: Failures
 ) -> set[str]:
-    """Compute the runs in a torchrun process other than the first one; it publishes nothing."""
+    """Compute the runs without publishing them, in a torchrun process other than the first."""
     for spec in specs:
         with failures.of(spec):
             if store.is_published(store.root / spec.folder):

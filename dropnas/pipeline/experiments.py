@@ -55,11 +55,11 @@ class Experiments:
 
     @property
     def roles(self) -> list[str]:
-        """Those of the paper's two CIFAR data sets for which the file has a data set."""
+        """`cifar10` and `cifar100`, as far as the file names a data set for them."""
         return [role for role in SEARCHED if role in self.parameters.datasets]
 
     def seeds(self, target: str, first: Run | None = None) -> range:
-        """The search seeds of a table or figure, or of the experiment with this first training."""
+        """The search seeds of a table or figure, or of one of its experiments, which `first` identifies."""
         counts: dict[str, int] = {str(name): count for name, count in self.parameters.seeds_of.items()}
         usual = counts.get(target, self.parameters.first_seeds)
         return range(self.parameters.seeds_at.get(folder_key(first), usual) if first else usual)
@@ -69,7 +69,7 @@ class Experiments:
         return self._runs.setdefault(run.id, run)
 
     def data(self, role: str) -> Run:
-        """The prepared data set that is used for one of the paper's."""
+        """The run that prepares the data set for a role, such as `cifar10`."""
         config = self.parameters.datasets[role]
         return self._run("data", dataset_name(config), config)
 
@@ -90,7 +90,7 @@ class Experiments:
 
     def _retrain(self, genotype: Run, data: Run, seed: int, count: int) -> list[Run]:
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
-        prefix = f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""  # others have it
+        prefix = f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""  # other names have this prefix
         return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
 
     def experiment(
@@ -117,19 +117,19 @@ class Experiments:
         return self._run("select", name, self.parameters.select, *retrainings)
 
     def augmented(self, role: str, method: Method) -> Run:
-        """The best genotype under the augmented protocol."""
+        """The run that retrains a method's best genotype under the augmented protocol."""
         best = self.best(role, method)
         config = replace(self.parameters.retrain, autoaugment=True, epochs=self.parameters.augmented.epochs)
         return self._run("retrain", f"{best.name}-augmented-train0", config, self.data(role), best)
 
     def transfer(self, role: str, method: Method) -> Run:
-        """The best genotype of Table 1 or 2 on ImageNet."""
+        """The run that trains a method's best genotype of Table 1 or 2 on ImageNet."""
         best = self.best(role, method)
         data = self.data("imagenet")
         return self._run("transfer", f"{data.name}-from-{best.name}", self.parameters.transfer, data, best)
 
     def sampled(self, target: str, role: str, space: str) -> list[Run]:
-        """Random search: one architecture for each seed, retrained as often as a searched one."""
+        """The retrainings of random search, which draws one architecture for each seed."""
 
         def train(drawn: Run) -> list[Run]:
             return self._retrain(drawn, self.data(role), drawn.config.seed, self.parameters.retrainings)
@@ -140,21 +140,21 @@ class Experiments:
         return self._run("sample", f"random-{slug(space.rpartition(':')[2])}-seed{seed}", SampleConfig(space, seed))
 
     def fixed(self, architecture: Published) -> Run:
-        """A published architecture."""
+        """The run that holds the genotype of a published architecture."""
         return self._run("fixed", slug(architecture.id), _fixed_config(architecture))
 
     def published_retrainings(self, target: str, role: str, architecture: Published) -> list[Run]:
-        """A published architecture under this protocol, with one retraining for each seed."""
+        """The retrainings of a published architecture under this protocol, one for each seed."""
         genotype, data = self.fixed(architecture), self.data(role)
         return [run for seed in self.seeds(target) for run in self._retrain(genotype, data, seed, 1)]
 
     def published_transfer(self, architecture: Published) -> Run:
-        """A published architecture on ImageNet."""
+        """The run that trains a published architecture on ImageNet."""
         genotype, data = self.fixed(architecture), self.data("imagenet")
         return self._run("transfer", f"{data.name}-from-{genotype.name}", self.parameters.transfer, data, genotype)
 
     def architectures(self) -> Run:
-        """Parameters and multiply-adds of the published architectures and the user's own."""
+        """The run that counts parameters and multiply-adds of the published architectures and the user's own."""
         own = tuple(_fixed_config(architecture) for architecture in self.own_architectures)
         return self._run("architectures", "published", ArchitecturesConfig(self.parameters.retrain.pool_norm, own))
 
@@ -167,12 +167,12 @@ class Experiments:
         ]
 
     def clusters(self, search: Run) -> Run:
-        """Feature clusters in a search's supernet, for images chosen by its seed."""
+        """The run that clusters features in a search's supernet; the search's seed chooses the images."""
         config = replace(self.parameters.clusters, seed=search.config.seed)
         return self._run("clusters", search.name, config, search.inputs[0], search)
 
     def correlation(self, node: int, predecessor: int) -> Run:
-        """Stand-alone accuracy against p on an edge of the best normal cell found on CIFAR-10 (Section 5.5)."""
+        """The run that compares stand-alone accuracy with p on an edge of CIFAR-10's best normal cell (Section 5.5)."""
         best = self.best("cifar10", DROPNAS)
         operations = tuple(dict.fromkeys(name for name in ORIGINAL.operations if name != ZERO))
         variants = [self._variant(best, node, predecessor, operation) for operation in operations]
@@ -188,12 +188,12 @@ class Experiments:
         return self._run("variant", name, VariantConfig(node, predecessor, operation), best)
 
     def report(self, stage: str, name: str, config: Any, inputs: list[Run]) -> Run:
-        """A table or figure; its inputs are the runs behind it, each listed once."""
+        """The run of a table or figure; its inputs are the runs that it reads, each listed once."""
         return self._run(stage, f"{name}-{self.parameters.profile}", config, *inputs)
 
 
 def folder_key(first: Run) -> str:
-    """The name in `seeds_at` of the experiment with this first training."""
+    """The key in `seeds_at` for the experiment that has `first` as its first training."""
     return first.folder.name
 
 
@@ -202,13 +202,13 @@ def _fixed_config(architecture: Published) -> FixedConfig:
 
 
 def dataset_name(config: DatasetConfig) -> str:
-    """Readable name of a prepared data set; for a part, it includes the size."""
+    """Readable name of a prepared data set; if only some images are used, the name has their numbers."""
     size = f"-{config.train_images or 'all'}-{config.test_images or 'all'}"
     return config.name + (size if config.train_images or config.test_images else "")
 
 
 def search_name(config: SearchConfig) -> str:
-    """Readable name of space, strategy and options."""
+    """Readable name of a search: its space, strategy and options."""
     parts = [config.space, config.strategy, *_option_names(dict(config.options))]
     return "-".join(slug(part.rpartition(":")[2]) for part in parts)
 

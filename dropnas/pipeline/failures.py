@@ -1,7 +1,7 @@
 """Failures of runs, each reported in one line. A failed run does not end the other runs of its process.
 
-Design choices: an error that the user can correct has no traceback. A bug in the program or in a user's package has a
-traceback above its line, so that the line is the last one of the log.
+Design choices: an error that the user can correct has no traceback. The traceback of a bug, in the program or
+in a user's package, is printed before the line, so that the line is the last one of the log.
 """
 
 import sys
@@ -22,7 +22,7 @@ class Failures:
     """The failed runs of a process."""
 
     root: Path  # root folder of the store
-    ids: set[str] = field(default_factory=set)  # ids of these runs
+    ids: set[str] = field(default_factory=set)  # ids of the failed runs
 
     @contextmanager
     def of(self, *specs: Spec) -> Iterator[None]:
@@ -49,6 +49,6 @@ class Failures:
 
 
 def _mistake(error: Exception) -> str:
-    """A bug in one line: the package that has it, and the error."""
+    """Describe a bug in one line: the code that raised it, and the error."""
     raised = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return f"{blamed(error) or 'a mistake in the program'}: {raised}"

@@ -46,7 +46,7 @@ def figure2(experiments: Experiments) -> Iterator[Drawn]:
 
 
 def figure3(experiments: Experiments) -> Iterator[Drawn]:
-    """The best cells."""
+    """The best cells of DropNAS on each data set."""
     for role in experiments.roles:
         yield Drawn(role, "", "", [experiments.best(role, DROPNAS)])
 

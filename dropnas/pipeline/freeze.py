@@ -1,7 +1,7 @@
 """A frozen start: plan, resolved parameters and source, written once under `plans/<id>/`. All jobs work from it.
 
-Each cluster job reads the Snakefile again, days after the start. Edits in the checkout must not reach these jobs. The
-folder's name is the checksum of its content, and each job checks it.
+A cluster job reads the Snakefile again, perhaps days after the start, and must not see later edits of the checkout.
+The folder's name is the checksum of its content, and each job checks it.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from dropnas.runs.fingerprint import PACKAGE, closure, module_file
 from dropnas.runs.identity import ID_DIGITS, canonical_json, resolved
 
 FROZEN, PLAN = "frozen.json", "plan.json"
-# keys of plan.json that are read
+# keys that a plan.json must have
 PARTS = {"profile", "description", "reproduction", "machine", "rules", "jobs", "folders", "on_request", "runs"}
 WORKFLOW = ("Snakefile", "workflow", "profiles")
 
@@ -39,7 +39,7 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
     """Write the frozen start of a parameter file; the same content gives the same folder.
 
     Args:
-        targets: requested targets; jobs contain only the runs that the targets need.
+        targets: requested targets; the runs that they need do not share a job with other runs.
 
     Returns:
         The folder `plans/<id>`, relative to `root`.
@@ -80,7 +80,7 @@ def _write(content: Mapping[str, bytes], folder: Path) -> None:
         for name, data in content.items():
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             (staged / name).write_bytes(data)
-        with suppress(OSError):  # another start may have been faster; its folder is checked
+        with suppress(OSError):  # another start may have been faster; `check` follows
             staged.rename(folder)
 
 
@@ -126,7 +126,7 @@ def _user_packages(plan: Plan) -> set[Path]:
         for module in closure(STAGES[stage].module, named):
             if not module.startswith(f"{PACKAGE}."):
                 file = module_file(module.partition(".")[0])
-                assert file is not None  # the closure has read it
+                assert file is not None  # `closure` has read the file
                 found.add(file.parent if file.name == "__init__.py" else file)
     return found
 
@@ -135,10 +135,10 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
     """The content of plan.json, which the workflow, the results and the report page read.
 
     `rules` has the resources that the jobs of each rule need. `jobs` are made for the requested targets. `targets` has
-    the markers of each target's last jobs; `paper` is the key of all targets built by default. `folders` has the folder
-    of each target. `looks` has the seeds at each look, and is empty if their number is fixed. `on_request` names the
-    targets that are not built by default. `runs` has every run with id, stage, name, folder, inputs (ids), used_by and
-    config.
+    the marker of each target's last job and, under the key `paper`, the markers of all targets built by default.
+    `folders` has the folder of each target. `looks` has the number of seeds at each look, and is empty if this number
+    is fixed. `on_request` names the targets that are not built by default. `runs` has every run with id, stage, name,
+    folder, inputs (ids), used_by and config.
     """
     made = jobs(plan, targets)
     markers = {run.id: job.marker for job in made for run in job.runs}
@@ -181,7 +181,7 @@ def _processes(stage: str, machine: Machine) -> int:
 
 
 def _rule(stage: Stage, machine: Machine) -> dict[str, Any]:
-    """What all jobs of a rule need; it is the same for all stages with this rule."""
+    """The resources that each job of a rule needs; all stages that share the rule need the same."""
     processes = _processes(stage.name, machine)
     return {
         "local": not stage.trains,

@@ -1,11 +1,11 @@
 """The jobs of a plan: batches of runs that share a process. A job is identified by its rule and a readable name.
 
-Batches are made for the targets of a start. They hold only runs that these targets need, so a start for one table
-trains nothing for another. The plan's other runs are in separate batches.
+The runs that the targets of a start need never share a batch with other runs, so a start for one table trains nothing
+for another.
 
-A job has a marker in the folder of the frozen start, a file that exists once all its runs are published. The markers
-are the only outputs that Snakemake knows, because it may delete outputs. Each start makes them agree with the store, so
-Snakemake finds nothing to do in a store that is finished or was pulled. A job writes its marker when it ends.
+A job's marker is a file in the folder of the frozen start. It exists once all runs of the job are published. Snakemake
+may delete the outputs of a job, so it is given no outputs but the markers. Each start makes the markers agree with the
+store, so Snakemake finds nothing to do if the runs are finished or were pulled. A job writes its marker when it ends.
 """
 
 import os
@@ -24,7 +24,7 @@ from dropnas.runs.identity import Run, canonical_json, resolved
 from dropnas.runs.store import Store
 
 DONE = "done"  # the folder of the markers, in a plan's folder
-SHOWN = {"table": ".csv", "figure": ".svg"}  # by rule: the file of a result that Snakemake's report shows
+SHOWN = {"table": ".csv", "figure": ".svg"}  # by rule: the suffix of the result file that Snakemake's report shows
 BRIEF = 100  # number of short runs that share one process
 NUMBERED = re.compile(r"(seed|train)(\d+)")  # the only parts of a name in which the runs of a batch may differ
 
@@ -53,7 +53,7 @@ class Job:
 
     @property
     def result(self) -> str:
-        """The source of the marker's content, for Snakemake's report: the table or figure, or else the null device."""
+        """The file that is copied to the marker for Snakemake's report: a table or figure, or else the null device."""
         run, suffix = self.runs[0], SHOWN.get(self.rule)
         if not suffix:
             return os.devnull
@@ -61,7 +61,7 @@ class Job:
 
     @property
     def attempts(self) -> str:
-        """The name of the file with the job's attempts, next to its log; the same in every plan with these runs."""
+        """The name of the file, next to the job's log, that records its attempts; it depends only on the runs."""
         more = f"-and-{len(self.runs) - 1}-more" if len(self.runs) > 1 else ""
         return f"{self.runs[0].folder.name}{more}.attempts"
 
@@ -83,7 +83,7 @@ def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
     sizes: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
     divided = "search" in sizes
     sizes |= dict.fromkeys(("sample", "fixed", "variant", "correlation"), BRIEF)
-    sizes |= dict.fromkeys(("derive", "clusters"), sizes.get("search", 1))  # each waits for one batch of searches
+    sizes |= dict.fromkeys(("derive", "clusters"), sizes.get("search", 1))  # each batch waits for one of searches
     parts = []
     for (stage, *_, as_one), runs in groups.items():
         size = len(runs) if as_one and not divided else sizes.get(stage, 1)
@@ -92,7 +92,7 @@ def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
 
 
 def _named(parts: Sequence[tuple[Run, ...]]) -> Iterator[Job]:
-    """Batches with unique names; if two batches have the same name, the id of the first run is added."""
+    """Jobs with unique names; if several jobs have the same name, each gets the id of its first run."""
     named = [Job(_name([run.name for run in runs]), runs) for runs in parts]
     counts = Counter((one.rule, one.name) for one in named)
     for one in named:
@@ -137,7 +137,7 @@ def write_markers(plan: dict[str, Any], folder: Path, root: Path) -> None:
     """
     store = Store(root)
     published = {run["id"] for run in plan["runs"] if store.is_published(root / run["folder"])}
-    for run in plan["runs"]:  # tables read the receipts of runs that no job checks again
+    for run in plan["runs"]:  # tables read these receipts, and no job will write them
         if run["id"] in published and not (root / run["folder"] / RECEIPT).exists():
             store.write_receipt(root / run["folder"])
     for job in plan["jobs"]:

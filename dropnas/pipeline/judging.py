@@ -1,7 +1,7 @@
 """Judges the finished runs of a sequential plan, look by look, using only the store and the parameter file.
 
-Each look uses only the first seeds of each experiment, as many as the look has. Repeating the judgement therefore gives
-the same result, whatever else is in the store.
+Each look uses only the first seeds of each experiment, up to the look's number of seeds. Judging a look again therefore
+gives the same result, whatever else is in the store.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Judging:
         return self.state.look + 1
 
     def seeds(self) -> dict[str, int]:
-        """The number of seeds that each experiment should have: if it continues, that of the next look."""
+        """The number of seeds that each experiment should have; those that continue get that of the next look."""
         schedule = self.asked.schedule
         counts = np.maximum(self.state.seeds[0], schedule[0])
         if self.looks < len(schedule):
@@ -57,7 +57,7 @@ def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
 
 
 def deviations(asking: Asking, root: Path) -> tuple[Array, int]:
-    """The standard deviation over the seeds of each experiment, and how many have at least two finished trainings.
+    """Each experiment's standard deviation over its seeds; the number of experiments with two or more results.
 
     Expected deviations and those of finished trainings are pooled by their degrees of freedom; 0 means unknown.
     """

@@ -1,9 +1,9 @@
-"""The ladder of reproductions: parameter files, each with a subset of the next file's runs, and their questions."""
+"""The ladder of reproductions: parameter files that each answer a question with part of the next file's runs."""
 
 from dataclasses import dataclass
 
 SEQUENTIAL = "sequential"  # the runs of the last step, with further seeds only where they decide a question
-VIEWS = ("table", "published", "figure")  # stages that only show other runs and are named after their step
+VIEWS = ("table", "published", "figure")  # stages that only show other runs; their runs differ from step to step
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Runs a sequential plan look by look; each look has its own parameter file and frozen start.
 
 Look 1 gives all experiments the first number of seeds. After each look, undecided experiments get the next number of
-seeds, unless they are hopeless. The last start is the complete file with the resulting numbers of seeds. Only this
-start makes tables, figures and the runs that need the best seed. All decisions follow from the file and the finished
-runs, so the same command continues after a kill. The record in the results only serves to detect a design that was
-changed after the first look.
+seeds, unless even the largest number would hardly decide them. The last start is the complete file with the resulting
+numbers of seeds. Only this start makes tables, figures and the runs that need the best seed. All decisions follow from
+the file and the finished runs, so the same command continues after a kill. The record in the results only serves to
+detect a design that was changed after the first look.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class Standing:
     judging: Judging  # the looks so far
     following: Parameters  # parameters of the next start
     plan: Plan
-    last: bool  # whether it is the last start
+    last: bool  # whether the next start is the last
 
 
 def standing(settings: Parameters, root: Path) -> Standing:
@@ -71,7 +71,7 @@ def standing(settings: Parameters, root: Path) -> Standing:
 
 
 def judge_again(settings: Parameters, root: Path) -> LooksFile | None:
-    """Judge the looks from a store's finished runs, if it has no record of them; None if no look can be judged.
+    """Judge the looks of a store that has finished runs but no record of looks; None if no look can be judged.
 
     Args:
         settings: settings of one of the starts.
@@ -108,7 +108,7 @@ def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callab
             show(line)
         status = start(own)
         ended = now.last or status != 0
-        if ended or standing(settings, root).following == now.following:  # a dry run, or only some of the targets
+        if ended or standing(settings, root).following == now.following:  # after a dry run, or if only some targets ran
             return status
 
 

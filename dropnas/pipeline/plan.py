@@ -44,7 +44,7 @@ class Plan:
         return replace(self, targets=targets, runs=_runs(targets), on_request=frozenset())
 
     def needed(self, targets: Iterable[str]) -> dict[str, Run]:
-        """The runs behind some targets, by id; no target or `paper` means all targets that are built by default."""
+        """The runs that the targets need, by id; `paper`, or no target, means all targets that are built by default."""
         named = {name: self.targets[name] for name in targets if name in self.targets}
         default = self.by_default().targets if not named or PAPER in targets else {}
         return _runs({**named, **default})

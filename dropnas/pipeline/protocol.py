@@ -1,8 +1,8 @@
-"""Whether runs follow the paper's protocol: its complete data sets, and its settings.
+"""Checks whether runs follow the paper's protocol, that is, use its complete data sets and its settings.
 
-The answer depends on the runs themselves. `reproduction` in a parameter file or in a table's configuration can deny
-that the protocol was followed, but cannot assert it. Options that interpret the paper's text and options that only
-change rounding may have any value.
+The runs' configurations decide. With `reproduction: false`, a parameter file or a table can deny that the protocol was
+followed, but `reproduction: true` proves nothing. Options that interpret the paper's text and options that only change
+rounding may have any value.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ def _of_dataset(config: DatasetConfig) -> str:
 def require_planned(runs: Iterable[Run], where: object) -> None:
     """Check that all runs of a plan follow the paper's protocol.
 
-    Raises a DropnasError if a run does not; the error names the first one.
+    Raises a DropnasError that names the first run that does not.
     """
     for run in runs:
         if found := deviation(run.config):
@@ -62,9 +62,9 @@ def require_planned(runs: Iterable[Run], where: object) -> None:
 
 
 def require_followed(folders: Iterable[Path]) -> None:
-    """Check that finished runs, and their data sets, follow the paper's protocol.
+    """Check that finished runs and their data sets follow the paper's protocol.
 
-    Raises a DropnasError if a run does not; the error names the first one.
+    Raises a DropnasError that names the first run that does not.
     """
     for folder in folders:
         record = ManifestFile.read(folder).run

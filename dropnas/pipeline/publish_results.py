@@ -1,7 +1,7 @@
 """The results of a plan for readers: tables, figures, metrics and resolved parameters under `results/<profile>/`.
 
-The folder is a copy that is refreshed after each start, never a workflow target. The runs themselves decide what is up
-to date.
+The folder is a copy that is refreshed after each start. It is no target of the workflow, so its age never decides
+whether a run is needed.
 """
 
 from collections import Counter
@@ -25,11 +25,11 @@ from dropnas.runs.authenticity import require_whole
 from dropnas.runs.files import read_json, write_text
 from dropnas.runs.store import Store
 
-SAID = {"holds": "hold", "too few runs": "with too few runs"}  # plural forms; other outcomes have none
+SAID = {"holds": "hold", "too few runs": "with too few runs"}  # plural forms, where they differ
 
 
 def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[str] = ()) -> str:
-    """Copy the finished tables and figures of a frozen plan to `results/<profile>/`, with its page and checklist.
+    """Copy a frozen plan's finished tables and figures to `results/<profile>/`; write the page and the checklist.
 
     Args:
         plan_folder: `plans/<id>`.
@@ -40,7 +40,7 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
             claims.
 
     Raises a DropnasError if the folder is not a frozen plan or was changed after it was frozen, or the run of a table
-    is damaged. In the last case the page is still made, and reports the damage.
+    or figure is damaged. In the last case the page is still made, and reports the damage.
     """
     check(plan_folder)
     plan = read_json(plan_folder / PLAN)
@@ -65,7 +65,7 @@ def verdict(folder: Path) -> str:
 
 
 def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets: Set[str] = frozenset()) -> str:
-    """Copy tables, figures and parameters; return the text of `publish` about them."""
+    """Copy tables, figures and parameters; return their part of the summary."""
     root, figures = store.root, names("figure")
     folders = {name: root / folder for name, folder in plan["folders"].items()}
     finished = {name: folder for name, folder in folders.items() if store.is_published(folder)}

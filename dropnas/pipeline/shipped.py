@@ -13,6 +13,6 @@ def shipped() -> Path:
 
 
 def parameter_file(named: Path) -> Path:
-    """The named parameter file or, if it does not exist, the one of that name in the package."""
+    """The named parameter file or, if it does not exist, the package's file of that name."""
     own = shipped() / named
     return own if not named.exists() and own.is_file() else named

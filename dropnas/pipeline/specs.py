@@ -31,7 +31,7 @@ class Spec:
     name: str
     folder: str
     inputs: tuple[str, ...]  # the folders of the runs that it reads
-    config: Any  # the stage's typed configuration; a file has all its options
+    config: Any  # the stage's typed configuration; a spec's file also has the defaults
     identity: dict[str, Any]
     profile: str
     machine: Machine

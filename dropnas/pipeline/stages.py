@@ -1,4 +1,4 @@
-"""The stages: the module and the configuration class of each. The plan imports them without torch."""
+"""The stages, each with its module and its configuration class. Importing this list does not import torch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,14 +23,14 @@ class Stage:
     name: str  # name of the stage
     module: str  # the entry module; its function `run(config, inputs, out, workspace)` computes the run
     does: str  # what its verb on the command line does
-    # stages of the inputs whose weights or images it reads; of other inputs it reads only the light part
+    # the stages from whose runs it reads weights or images; of other inputs it reads only the light part
     reads_heavy: tuple[str, ...] = ()
-    shared_rule: str = ""  # the workflow's rule for it, if the rule does not have the name of the stage
+    shared_rule: str = ""  # name of its rule in the workflow, if it is not the stage's name
     plural: bool = False  # whether its command-line verb is the plural of its name
 
     @property
     def trains(self) -> bool:
-        """Whether it needs torch and a device, as all stages with images do; others run where the workflow runs."""
+        """Whether the stage needs torch and a device; other stages run on the workflow's own host."""
         return bool(self.reads_heavy)
 
     @property
@@ -91,7 +91,7 @@ def identity(stage: str, config: Any, inputs: Sequence[str]) -> dict[str, Any]:
 
 
 def common(config: Any) -> Any:
-    """The common part of the runs of a group: everything but the seed. None for a run that trains alone."""
+    """The configuration without its seed, which the runs of a group share; None for a run that trains alone."""
     return replace(config, seed=0) if getattr(config, "group_seeds", False) else None
 
 

@@ -28,7 +28,7 @@ from dropnas.pipeline.plan import PAPER, make_plan
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-SHOWN = "DROPNAS_SHOWN"  # set if another process shows the results, so that the Snakefile does not
+SHOWN = "DROPNAS_SHOWN"  # if set, another process shows the results and the Snakefile does not
 FORCED = ("force", "forceall", "forcerun", "touch")  # with these, there may be work even if no run is missing
 QUESTIONS = (  # options with which Snakemake only prints something or cleans up
     *("dryrun", "lint", "summary", "detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "report", "archive"),
@@ -43,7 +43,7 @@ class Start:
     """A frozen start and Snakemake's arguments for it."""
 
     folder: Path  # the frozen start
-    targets: tuple[str, ...]  # tables and figures that were requested by name
+    targets: tuple[str, ...]  # the requested tables and figures, including those of `paper`
     arguments: tuple[str, ...]  # command-line arguments for Snakemake
     question: bool  # whether Snakemake only prints something and runs no job
     forced: bool  # whether Snakemake may have work to do even if all runs are done
@@ -137,7 +137,7 @@ def until_stopped(
 
 
 def _end_with_parent() -> None:
-    """Let Linux kill this process with its parent; otherwise its Snakemake and a new start's run the same jobs."""
+    """Let Linux kill this process when its parent dies; otherwise it would run the same jobs as a new start."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

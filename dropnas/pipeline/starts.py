@@ -1,6 +1,6 @@
 """The starts and runs that the user names by parameter files or run folders.
 
-A sequential plan has a parameter file for each look and one for the last start, which `run` writes.
+For a sequential plan, `run` writes a parameter file for each look and one for the last start.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def look_file(profile: str, look: int, root: Path) -> Path:
 
 
 def starts(file: Path, root: Path) -> list[Path]:
-    """The parameter files of a file's starts so far, in their order; the file itself if there are none.
+    """The parameter files that `run` has written for a sequential plan, in order; if there are none, the file itself.
 
     Raises a DropnasError if it is not a parameter file.
     """

@@ -33,12 +33,12 @@ def _best_rows(experiments: Experiments, role: str) -> list[Cell]:
 
 
 def table1(experiments: Experiments) -> list[Cell]:
-    """CIFAR-10."""
+    """Table 1: CIFAR-10."""
     return _best_rows(experiments, "cifar10")
 
 
 def table2(experiments: Experiments) -> list[Cell]:
-    """CIFAR-100."""
+    """Table 2: CIFAR-100."""
     return _best_rows(experiments, "cifar100")
 
 
@@ -82,7 +82,7 @@ def table5(experiments: Experiments) -> list[Cell]:
 
 
 def table6(experiments: Experiments) -> list[Cell]:
-    """The ablations, and the user's methods."""
+    """DropNAS, its ablations and the user's methods on both data sets."""
     own = experiments.parameters.methods
     return [
         Cell(

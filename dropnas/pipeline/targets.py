@@ -18,7 +18,7 @@ ARCHITECTURES = "architectures"
 
 
 class Inputs(dict[str, Run]):
-    """The inputs of a table or figure, by id; its configuration names them by their positions."""
+    """The inputs of a table or figure, by id. Its configuration refers to an input by position."""
 
     def positions(self, runs: Iterable[Run]) -> tuple[int, ...]:
         """The positions of these runs; runs that are not yet inputs are added."""
@@ -60,7 +60,7 @@ def _figure(experiments: Experiments, name: str, inputs: Inputs) -> FigureConfig
 
 
 def _published(experiments: Experiments, name: str, inputs: Inputs) -> PublishedConfig:
-    """The published architectures that a table quotes, and the user's own; the first input counts their parameters."""
+    """The configuration of a table of published architectures; its first input has their parameter counts."""
     inputs.positions([experiments.architectures()])
     named, own = experiments.parameters.published, experiments.own_architectures
     entries = []

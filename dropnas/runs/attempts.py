@@ -1,9 +1,9 @@
 """The attempts at a run, recorded in its scratch folder: their times, their machines, and whether they make progress.
 
 Design choices: an attempt makes progress if it saves a checkpoint, so the number of the newest checkpoint shows the
-progress of any kind of training. A run fails after two attempts in a row that received a stop signal and saved none;
-otherwise a job that is resubmitted after each signal would never end. Attempts killed without a signal do not count,
-because a person starts them again. A damaged log counts as an empty one, because it holds no results.
+progress of any kind of training. A run fails after two attempts in a row that received a stop signal and saved no
+checkpoint; otherwise a job that is resubmitted after each signal would never end. Attempts that were killed without
+this signal do not count, because only a person restarts the run. A damaged log counts as empty: it holds no results.
 """
 
 import time
@@ -57,7 +57,7 @@ class Attempts:
 
     @property
     def seconds(self) -> float:
-        """The run's share of the earlier attempts' seconds, each up to the last change of a file."""
+        """The run's share of the time of earlier attempts. An attempt counts until it last changed a file."""
         return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 
     def note(self, **facts: Any) -> None:

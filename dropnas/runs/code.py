@@ -1,7 +1,7 @@
 """The part of a module's code that can change a result, as a syntax tree.
 
-The tree has no comments, docstrings, positions, annotations and texts, no code that only a type checker runs, and no
-imports that only annotations and texts use. Texts are strings and f-strings in a raised exception, in an assertion, or
+The tree has no comments, docstrings, positions, annotations or texts, no code that only a type checker runs, and no
+imports that only annotations or texts use. Texts are strings and f-strings in a raised exception, in an assertion, or
 in a call of one of TEXTS. The tree is written field by field, because the output of `ast.unparse` differs between
 Python 3.11 and 3.12. docs/decisions.md lists what this analysis does not detect.
 """
@@ -22,7 +22,7 @@ IGNORED_FIELDS = {"type_comment", "type_ignores", "kind", "ctx"}
 
 
 class Use(NamedTuple):
-    """One use of a name: of its attribute, in a call with only the keywords `given`, or in another way."""
+    """One use of a name: as `name.attribute`, as a call with only the keywords `given`, or in any other way."""
 
     name: str
     attribute: str = ""
@@ -67,7 +67,7 @@ def canonical(node: Any) -> Any:
 
 
 def walk(tree: ast.AST) -> list[ast.AST]:
-    """All nodes but contexts, parents first. Every start waits for it; it takes a third of the time of `ast.walk`."""
+    """All nodes except contexts, parents first. Every start waits for it; it takes a third of `ast.walk`'s time."""
     found = [tree]
     for node in found:
         for name in node._fields:
@@ -80,7 +80,7 @@ def walk(tree: ast.AST) -> list[ast.AST]:
 
 
 def _blocks(tree: ast.Module) -> Iterator[tuple[ast.AST, list[ast.stmt]]]:
-    """Yield all lists of statements with their owners; the caller may change each before the next one."""
+    """Yield all lists of statements with their owners; the caller may change a list before it takes the next one."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()

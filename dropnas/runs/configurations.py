@@ -1,4 +1,4 @@
-"""The configuration class of each stage, by name. The classes are in packages that this one may not import."""
+"""The configuration class of each stage, given as text, because this package must not import the stages' packages."""
 
 from functools import cache
 from importlib import import_module

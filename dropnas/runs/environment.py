@@ -14,7 +14,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "safetensors")
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """The commit of a checkout, and whether anything in it differs from the commit; empty outside a checkout."""
+    """The commit of a checkout, and whether its files differ from it; outside a checkout, the commit is empty."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
@@ -29,7 +29,7 @@ def git_state(folder: Path) -> dict[str, Any]:
 
 
 def environment(device: str, threads: int) -> dict[str, Any]:
-    """Versions, hardware, image and memory of this process, after its work."""
+    """Versions, hardware, image and peak memory of this process; to be called when its work is done."""
     return {
         "host": socket.gethostname(),
         "device": device_name(device),

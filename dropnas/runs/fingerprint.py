@@ -5,8 +5,9 @@ that its configuration names. `dropnas.runs.code` decides which code of each fil
 in the code is the name of a file in the same folder. Code that imports by name would escape the analysis and is
 rejected. The exception is `dropnas.extension`, because the names that it imports are in the configuration.
 
-Configuration modules are not code. A name that the code takes from such a module counts by its value. A class of
-options counts only by those defaults that differ from the recorded ones, so a new option changes nothing.
+The code of configuration modules does not count. A name that other code imports from such a module counts by its
+value. A class of options counts only by those defaults that differ from the recorded ones, so a new option does not
+change a fingerprint.
 """
 
 import ast
@@ -129,8 +130,8 @@ def _is_by_name(node: ast.AST) -> TypeGuard[ast.ImportFrom]:
 def _parts(module: str) -> Iterator[str]:
     """The parts of configurations that a module's code uses; annotations do not count.
 
-    A part is `module:NAME` or `module:NAME.option`. A call that sets some options uses `module:NAME(option, …)`: all
-    other options of the class.
+    A part is `module:NAME`, `module:NAME.option`, or `module:NAME(option, …)`. The last form is a class without the
+    options in parentheses, which the code sets itself when it calls the class.
     """
     for node in filter(_is_by_name, _code(module).nodes):
         for alias in node.names:
@@ -177,7 +178,7 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
         yield from (f"{base}.{alias.name}" for alias in node.names)
         yield base
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and is_reference(node.value):
-        # A user's space may name a user's operation. Our own modules list more methods and backends than a run uses.
+        # A user's space may name a user's operation. This package's lists are left out: they name more than a run uses.
         yield from () if _under(module, (PACKAGE,)) else (node.value.partition(":")[0],)
 
 

@@ -2,13 +2,13 @@
 
 A lease is a file in the run's scratch folder. It names its holder, which renews the file's time as long as it lives.
 Design choices:
-- If the holder's process can be looked up (same boot of the same machine, same process numbers), a dead holder is
-  recognised at once, by process number and start time. The same applies to an earlier attempt of a job that the
-  scheduler restarted.
+- If the holder's process can be looked up (same boot of the same machine, same process namespace), a dead holder is
+  recognised at once, by process number and start time. A holder also counts as dead at once if it belongs to an earlier
+  attempt of this scheduler job.
 - Otherwise a holder counts as dead if the file does not change for some time *on the observer's own clock*. Clocks of
   hosts and file servers differ by minutes, so file times are only compared with earlier times of the same file.
-- A holder ends immediately if it cannot renew its lease, or finds that another process took the lease over. Two
-  processes must never write the resume state of one run.
+- Two processes must never write the resume state of one run. A holder therefore ends itself if it cannot renew its
+  lease in time, or finds that another process has taken it over.
 - The file is changed under an advisory lock, which the kernel releases when a process ends. Renewing needs no space on
   the disk.
 """
@@ -91,7 +91,7 @@ def _renewed(scratch: Path, token: str) -> Iterator[None]:
 
 
 def _here() -> dict[str, str]:
-    """This boot of this machine, because names of hosts are not unique, and the process namespace."""
+    """The boot id of this machine, whose host name may not be unique, and the namespace of its process numbers."""
     boot, names = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     with suppress(OSError):
         return {"boot": boot.read_text().strip(), "processes": os.readlink(names)}
@@ -130,7 +130,7 @@ def _is_dead(owner: Owner, scratch: Path) -> bool:
 
 
 def _silence(owner: Owner, scratch: Path) -> float:
-    """The seconds, on its own clock, in which this process has seen no sign of life; 0 at first."""
+    """The seconds since this process first saw the latest sign of life, on its own clock; 0 at first."""
     try:
         sign = ((scratch / "lease.json").stat().st_mtime_ns, json.dumps(owner, sort_keys=True))
     except OSError:
@@ -169,7 +169,7 @@ def _take(scratch: Path) -> str:
 
 def _give_back(scratch: Path, token: str) -> None:
     if not scratch.is_dir():
-        return  # it was moved away under this lease
+        return  # the folder was moved away while this lease was held
     with suppress(FileNotFoundError), _locked(scratch):
         if (_read(scratch) or {}).get("token") == token:
             (scratch / "lease.json").unlink()
@@ -190,6 +190,6 @@ def _renew(scratch: Path, token: str, stop: threading.Event) -> None:
 
 
 def _end(scratch: Path, why: str) -> None:
-    """End as if killed, which every run survives; this process must not write any more."""
+    """End this process as if it were killed, because it must not write any more. Every run survives a kill."""
     print(f"error: {scratch.name}: {why}", file=sys.stderr, flush=True)
     os._exit(LOST)

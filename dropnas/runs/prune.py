@@ -1,12 +1,12 @@
 """Finds and removes what no plan needs any more: runs, resume states and frozen starts.
 
 Design choices:
-- A run is needed if one of the given plans contains it, whether requested or not. A resume state is needed if its run
-  is needed and not finished. A frozen start is needed if its runs are those of one of the plans.
+- A run is needed if one of the given plans contains it, even if only for a target on request. A resume state is needed
+  if its run is needed and not finished. A frozen start is needed if it has exactly the runs of one of the plans.
 - Nothing that a process works on is touched: each folder is moved away under its lease and then deleted. If a prune is
   killed, no half-deleted run remains under its name.
-- Only folders below runs/, scratch/ and plans/ whose names this program makes are removed. Links on the way are
-  rejected. Data sets are in data/ and are never removed.
+- Only folders below runs/, scratch/ and plans/ with names that this program gives are removed. A link in their path is
+  an error. Data sets are in data/ and are never removed.
 """
 
 import os
@@ -45,7 +45,7 @@ def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
     Args:
         plans: the runs of each plan, by their ids.
 
-    Raises a DropnasError if a folder on the way is a link.
+    Raises a DropnasError if the path of a folder contains a link.
     """
     runs = {id_: run for plan in plans for id_, run in plan.items()}
     found = [*_scratch(Store(root), runs), *_runs(root, runs), *_plans(root, [set(plan) for plan in plans])]
@@ -83,7 +83,7 @@ def _scratch(store: Store, wanted: dict[str, Run]) -> Iterator[Unwanted]:
 
 
 def _plans(root: Path, wanted: Sequence[set[str]]) -> Iterator[Unwanted]:
-    """Frozen starts with other runs, none of which is in progress."""
+    """Frozen starts that do not have the runs of a wanted plan and have no run in progress."""
     store = Store(root)
     for folder in _folders(root, "plans/*"):
         if IDENTITY.fullmatch(folder.name) and (folder / "plan.json").is_file():

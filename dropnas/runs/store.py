@@ -1,8 +1,8 @@
 """The store of runs: folders that are written once and published by one rename.
 
 `manifest.json` is authoritative: it has everything that determined the run, and the sha256 of every file. `run.json`,
-the receipt, has the same without the files. It is published by the same rename, so that a kill cannot come between
-them. If the receipt is missing, the next start writes it again from the manifest.
+the receipt, has what determined the run, and the sha256 of the manifest. Both are published by one rename, so a kill
+cannot separate them. If the receipt is missing, the next start writes it again from the manifest.
 """
 
 import math
@@ -55,7 +55,7 @@ class Store:
         for path in (*staged.rglob("*"), staged):  # files must reach the disk before the manifest
             _flush(path)
         self.admit(staged, folder)
-        for path in (folder.parent, folder.parent.parent):  # folder.parent may be new in the upper folder
+        for path in (folder.parent, folder.parent.parent):  # folder.parent may itself be new
             _flush(path)
 
     def admit(self, staged: Path, folder: Path) -> None:

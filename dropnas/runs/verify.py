@@ -1,7 +1,7 @@
 """Checks every finished run of a store: its files, its inputs, and that all runs of a dataset read the same bytes.
 
-If a run was changed, the runs that depend on it are reported too, up to tables and figures. They are tainted even if
-their own files are intact.
+If a run was changed, the tables and figures that depend on it are reported as tainted, even if their own files are
+intact.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,9 +27,9 @@ class Verified:
     """The findings of a check."""
 
     runs: int  # number of finished runs
-    light: int  # number of those without their heavy part
+    light: int  # number of finished runs without their heavy part
     problems: list[str]  # one line for each problem
-    # by the folder of each table and figure that depends on a run with a problem: the folder of that run
+    # the folder of each table and figure that depends on a run with a problem, with the folder of that run
     tainted: dict[str, str]
     unchecked: int  # number of inputs that could not be compared because they are not in this store
     # the machines of each run that several machines computed; a single machine would give other bytes
@@ -73,7 +73,7 @@ def _folders(root: Path, problems: dict[Path, list[str]] | None = None) -> Itera
     """Yield the folders where runs should be, datasets first: `data/NAME/RUN` and `runs/STAGE/RUN`.
 
     Args:
-        problems: collects what cannot be read; if it is None, that is an error.
+        problems: collects folders that cannot be read; if it is None, such a folder raises an error.
     """
     for top in (root / "data", root / "runs"):
         for parent in _entries(top, problems) if top.exists() else ():
@@ -114,7 +114,7 @@ def _is_run(folder: Path, store: Store, lines: list[str]) -> bool:
 
 @contextmanager
 def _noted(lines: list[str]) -> Iterator[None]:
-    """Report what prevents the check of a run as the run's problem."""
+    """Add an error that prevents the check of a run to the run's problems."""
     try:
         yield
     except DropnasError as error:

@@ -2,7 +2,7 @@
 
 Design choices: nothing that arrives is trusted. Each file is checked against the run's manifest, and the manifest
 against the run's name. The folder then gets that name by one rename, so a killed pull leaves no half-written run. A run
-that is being computed here is not touched.
+that is being computed in this store is not touched.
 """
 
 import os
@@ -32,7 +32,7 @@ def staging(store: Store) -> Iterator[Path]:
 
 
 def admit(store: Store, staged: Path, runs: Sequence[SharedRun], *, heavy: bool) -> Problems:
-    """Publish runs that have arrived, with or without their heavy parts; return the problems of runs left out."""
+    """Publish runs that have arrived, with or without their heavy parts; return why runs were left out."""
     arrived = {run.folder: run for run in runs}
     _, damaged = attempt(arrived, lambda name: _prepare(store, staged / name, arrived[name], heavy=heavy))
     os.sync()  # for all files: a power cut must not leave an empty file under a final name
@@ -41,14 +41,14 @@ def admit(store: Store, staged: Path, runs: Sequence[SharedRun], *, heavy: bool)
 
 
 def complete(store: Store, staged: Path, runs: Sequence[SharedRun]) -> Problems:
-    """Add heavy parts that have arrived to their runs; return the problems of runs left out."""
+    """Move heavy parts that have arrived into the folders of their runs; return why runs were left out."""
     arrived = {run.folder: run for run in runs}
     os.sync()
     return attempt(arrived, lambda name: _add(store, staged / name, arrived[name]))[1]
 
 
 def _prepare(store: Store, staged: Path, run: SharedRun, *, heavy: bool) -> None:
-    """Check the files against the manifest; write the receipt, and the mark of a run without its heavy part."""
+    """Check the files against the manifest; write the receipt and, for a run without its heavy part, the mark."""
     if not heavy and run.part(heavy=True):
         write_text(staged / MARK, MARK_TEXT, flush=False)
     for line in store.damage(staged):

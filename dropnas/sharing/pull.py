@@ -1,8 +1,8 @@
 """Pulls runs from the DVC remote: their light parts, which plan, tables and page need, and on request the heavy parts.
 
-A run that is already here does not change. A run and its inputs must fit together, because a table must be made from
-exactly the bytes that its inputs had. A run is therefore left out if the store has another computation of one of its
-inputs, or if a run here was made from another computation of it.
+A run that is already in the store does not change. Every run in the store must be made from exactly those bytes of its
+inputs that the store has. A run is therefore left out if the store has another computation of one of its inputs, or if
+a run in the store was made from another computation of the fetched run.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -28,9 +28,9 @@ class Pulled:
     """The numbers of runs by what was done with them."""
 
     new: int  # fetched
-    completed: int  # here before, and completed by their heavy parts
-    present: int  # here before, with nothing to fetch
-    absent: int  # neither here nor on the remote
+    completed: int  # already in the store, and completed by their heavy parts
+    present: int  # already in the store, with nothing to fetch
+    absent: int  # neither in the store nor on the remote
     problems: tuple[str, ...]  # a line for each run that was left out, with the reason
 
 
@@ -40,7 +40,7 @@ def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progres
     Args:
         names: folders of the runs; None means all.
         remote_name: empty for the default remote.
-        heavy: whether to fetch weights and images too, including those of runs that are already here without them.
+        heavy: whether to fetch weights and images too, including those that runs in the store lack.
 
     Raises:
         DropnasError: the remote cannot be used, or has no runs.
@@ -87,7 +87,7 @@ def require_heavy(folder: Path, root: Path) -> None:
 def _add(
     remote: Remote, store: Store, versions: Mapping[str, str], progress: Progress, *, heavy: bool
 ) -> tuple[int, Problems]:
-    """Fetch runs that are not here: first all manifests, which show the conflicts, then the other files."""
+    """Fetch runs that the store lacks: first all manifests, which show the conflicts, then the other files."""
     with staging(store) as staged:
         remote.fetch({f"{folder}.{version}": [MANIFEST] for folder, version in versions.items()}, staged)
         runs, problems = read_runs(staged, versions)
@@ -100,7 +100,7 @@ def _add(
 
 
 def _complete(remote: Remote, store: Store, versions: Mapping[str, str], progress: Progress) -> tuple[int, Problems]:
-    """Fetch the heavy parts of runs that are here without them."""
+    """Fetch the heavy parts that runs in the store lack."""
     with staging(store) as staged:
         runs, problems = read_runs(store.root, versions)
         for batch in _batches(runs, progress, "completed"):
@@ -117,7 +117,7 @@ def _batches(runs: Sequence[SharedRun], progress: Progress, what: str) -> Iterat
 
 
 def _conflicts(runs: Sequence[SharedRun], root: Path) -> Problems:
-    """Fetched runs that do not fit the runs here, because the runs or their inputs were computed twice."""
+    """The fetched runs that do not fit the store, because they or their inputs were computed twice."""
     here = published(root)
     coming = {run.name: run.version for run in runs}
     versions = {**coming, **{folder.name: sha256(folder / MANIFEST) for folder in here}}

@@ -1,8 +1,8 @@
 """Pushes finished runs to the DVC remote, also while the workflow is running.
 
 Design choices: only complete and verified runs are sent. A run is left out and reported if its files, identity or
-inputs do not match its manifest, or if its heavy part is not here. Nothing on the remote is ever replaced: two machines
-may have computed one run with different rounding, and the runs made from the first computation need exactly that one.
+inputs do not match its manifest, or if its heavy part is not here. Nothing on the remote is ever replaced: if two
+machines computed one run with different rounding, the runs made from the first result need exactly that result.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -26,9 +26,9 @@ class Pushed:
     """The numbers of runs by what was done with them."""
 
     sent: int
-    present: int  # on the remote before
+    present: int  # already on the remote
     light: int  # left out because their heavy part is not here
-    problems: tuple[str, ...]  # a line for each conflict and each other run that was left out, with the reason
+    problems: tuple[str, ...]  # a line for each run that was left out because of a conflict or another problem
 
 
 def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callable[[str], None]) -> Pushed:
@@ -72,7 +72,7 @@ def _conflict(name: str, version: str, pushed: Sequence[str]) -> Iterator[str]:
 
 
 def _checked(root: Path, name: str, versions: Mapping[str, str]) -> SharedRun:
-    """Read and verify a run before it is pushed; `versions` has all runs here and on the remote, by folder name.
+    """Read and verify a run before it is pushed; `versions` has all local and remote runs, by folder name.
 
     Raises:
         DropnasError: the run is damaged, or an input was replaced by another computation.

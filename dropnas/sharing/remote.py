@@ -1,7 +1,7 @@
 """A DVC remote as storage for runs: plain copies of their folders, and a marker for each complete copy.
 
     URL/runs/files/runs/search/NAME.VERSION/…    the files of a run, as in the store
-    URL/runs/index/runs/search/NAME.VERSION      an empty file, written after them
+    URL/runs/index/runs/search/NAME.VERSION      an empty file, written after these files
 
 Design choices:
 - DVC opens the remote: URL, options and credentials come from DVC's configuration, read by the functions that its own
@@ -78,7 +78,7 @@ class Remote:
                         self.files.get_file(source, target)
 
     def create(self) -> None:
-        """Create the remote's folder if it is missing, but no folder above it: its disk may not be mounted.
+        """Create the remote's folder if it is missing, but no folder above it: the disk may not be mounted.
 
         Raises:
             DropnasError: the folder above is missing, or the remote cannot be reached.

@@ -69,7 +69,7 @@ def read_run(root: Path, folder: str) -> SharedRun:
 
 
 def read_runs(root: Path, versions: Mapping[str, str | None]) -> tuple[list[SharedRun], Problems]:
-    """Read the manifests of runs, given by folder and version (None: any), and the problems of unreadable ones."""
+    """Read the manifests of runs, given as folder and version (None: any); return the runs and the problems."""
 
     def read(folder: str) -> SharedRun:
         version, manifest = versions[folder], root / folder / MANIFEST
