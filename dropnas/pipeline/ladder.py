@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 SEQUENTIAL = "sequential"  # the runs of the last step, with further seeds only where they decide a question
-VIEWS = ("table", "published", "figure")  # stages that only show other runs; their runs differ from step to step
 
 
 @dataclass(frozen=True)
