@@ -60,7 +60,7 @@ def test_the_report_shows_each_table_and_figure(bench: Bench) -> None:
     said = bench.run("--report", "report.html")
     page = (bench.store / "report.html").read_text()
     assert set(re.findall(r"Adding (\w+)", said)) == {"table1", "table3", "figure3", "figure4"}
-    assert "numbers of this profile beside those that the paper prints" in page and "WARNING" not in said
+    assert "those of this profile next to those that the paper prints" in page and "WARNING" not in said
     summary = bench.run("--summary")
     assert {line.split("\t")[2] for line in summary.splitlines() if line.startswith("plans/")} >= {"search", "retrain"}
 

@@ -1,5 +1,5 @@
 # Jobs on a cluster: the image, its environment, the scheduler's stop signal, and the requeueing of stopped jobs.
-# - With `--sdm apptainer`, each rule runs in a SIF; otherwise `container:` has no effect. `--cleanenv` removes the
+# - With `--sdm apptainer`, jobs run in a SIF; otherwise `container:` has no effect. `--cleanenv` removes the
 #   host's environment, except for the variables that dropnas/machine/container.py passes on.
 # - SLURM sends the stop signal (`--signal` in profiles/slurm) to all processes of a job. It is SIGURG, which by default
 #   ends no process; the trainer saves and ends with status 75. SIGUSR1 would end Snakemake and the shells, so it is
