@@ -144,9 +144,7 @@ class Retraining:
 
     def _run(self, key: Hashable, first: int) -> None:
         """Run a program on the batch whose first image is at this position."""
-        if not self.programs.replays:
-            self.position.zero_()  # a recording needs a position that is valid in every split
-            self.programs.prepare()
+        self.programs.prepare()  # before the first batch, at the initial position 0, which is valid in every split
         self.position.fill_(first)
         self.programs.run(key)
 

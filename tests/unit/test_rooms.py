@@ -103,7 +103,8 @@ from dropnas.space.published import published
 
 published()
 make_plan(read_parameters(Path("params/paper.yaml")))
-planned = {"torch", "pandas"} & set(sys.modules)
+import dropnas.doctor.examine, dropnas.pipeline.start
+planned = {"torch", "pandas", "numpy"} & set(sys.modules)
 
 import dropnas.evaluate.fixed, dropnas.evaluate.select, dropnas.search.derive, dropnas.search.options
 import dropnas.search.sample, dropnas.space.genotype, dropnas.space.spaces
@@ -113,6 +114,6 @@ print(planned, "torch" in sys.modules)
 
 
 def test_what_plans_and_what_trains_nothing_imports_no_torch() -> None:
-    """The command line, the plan (which does not need pandas either), and the stages that run with the workflow."""
+    """The command line, the plan and a start (without numpy and pandas, too), and the stages that need no training."""
     done = subprocess.run([sys.executable, "-c", LIGHT], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
     assert done.stdout == "set() False\n"

@@ -23,10 +23,10 @@ from dropnas.errors import DropnasError
 from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels, by_panel, number
 from dropnas.report.figures.labels import short
 from dropnas.report.figures.sheet import COLOURS, LETTERS
+from dropnas.space.names import PAPER_GROUP
 
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osD^v<>P"
-GROUP = 4  # |O_p|; the lines of its operations are thinner
 WIDTH, ROW = 9.6, 2.6  # inches; a row of panels
 ABREAST = 4  # panels in a row
 NUMBERS = {
@@ -114,8 +114,13 @@ def _operations(axes: Axes, p: Mapping[str, Sequence[float]]) -> None:
     """Draw a line for each operation, with a marker at its end."""
     lines = {}
     for index, (name, line) in enumerate(p.items()):
-        form: Any = {"ls": LINES[index % GROUP], "marker": MARKERS[index % len(MARKERS)], "ms": 3.5, "markevery": [-1]}
-        width, colour = 1.1 if index < GROUP else 1.7, COLOURS[index % len(COLOURS)]
+        form: Any = {
+            "ls": LINES[index % PAPER_GROUP],
+            "marker": MARKERS[index % len(MARKERS)],
+            "ms": 3.5,
+            "markevery": [-1],
+        }
+        width, colour = 1.1 if index < PAPER_GROUP else 1.7, COLOURS[index % len(COLOURS)]  # thinner for O_p
         (lines[name],) = axes.plot(line, color=colour, lw=width, label=short(name), **form)
     from_above = sorted(p, key=lambda name: p[name][-1], reverse=True)
     handles = [lines[name] for name in from_above]
@@ -129,7 +134,7 @@ def _numbers(axes: Axes, methods: Sequence[Mapping[str, Any]], key: str) -> None
         values, colour = DataFrame(method[key], dtype=float), COLOURS[index % len(COLOURS)]
         opacity = 0.15 if len(methods) <= ABREAST else 0.05
         axes.fill_between(values.index, values["low"], values["high"], color=colour, alpha=opacity, lw=0)
-        axes.plot(values["mean"], color=colour, ls=LINES[index % len(LINES)], label=method["label"])
+        axes.plot(values["mean"], color=colour, ls=LINES[index % PAPER_GROUP], label=method["label"])
     _epochs(axes)
     if not key.startswith("entropy"):  # counts: integer ticks, and space between a line at zero and the axis
         top = max(axes.get_ylim()[1], 1.0)
