@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.trials.bench import holding
 from tests.workflow.conftest import Bench, make_bench, project
 
 __all__ = ["project"]  # a fixture
@@ -48,10 +49,17 @@ def slurm(*command: str) -> str:
 
 @dataclass(frozen=True)
 class ClusterBench(Bench):
-    """A checkout and a store whose jobs go through SLURM."""
+    """A checkout and a store whose jobs go through SLURM.
+
+    Attributes:
+        defaults: further default resources of the profile.
+        in_image: whether jobs run in the container.
+        hold: the epoch, from 0, in which each training waits until it is asked to stop; None: nowhere.
+    """
 
     defaults: dict[str, str] = field(default_factory=dict)
     in_image: bool = False
+    hold: int | None = None
 
     def command(self, *options: str) -> list[str]:
         """The command that a user types, with a site's profile; it polls more often, because the jobs are short."""
@@ -68,7 +76,8 @@ class ClusterBench(Bench):
         return [*super().command("--profile", str(folder)), *often, counted, *options]
 
     def environment(self) -> dict[str, str]:
-        return {**super().environment(), "OMP_NUM_THREADS": "1", "DROPNAS_SIF": str(SIF)}
+        found = {**super().environment(), "OMP_NUM_THREADS": "1", "DROPNAS_SIF": str(SIF)}
+        return found if self.hold is None else holding(found, self.hold)
 
     def progress(self) -> dict[str, int]:
         """The last epoch in the log of each training."""

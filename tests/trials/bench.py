@@ -39,9 +39,8 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
 
 
-def _holding(point: str | int) -> dict[str, str]:
-    """The environment of a command that waits at a point of its training."""
-    found = environment()
+def holding(found: dict[str, str], point: str | int) -> dict[str, str]:
+    """This environment for a command that waits at a point of its training."""
     return {**found, "PYTHONPATH": f"{HOLD}{os.pathsep}{found['PYTHONPATH']}", "HOLD": str(point)}
 
 
@@ -216,7 +215,7 @@ class Command:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dropnas", *arguments],
             cwd=PROJECT,
-            env=environment() if hold is None else _holding(hold),
+            env=environment() if hold is None else holding(environment(), hold),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
