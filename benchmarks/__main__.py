@@ -3,7 +3,7 @@
 Design choices: a benchmark is a module of this folder whose `measure(device)` yields its results as plain values. A new
 benchmark therefore needs one file and no entry in a list. The printed results are the dictionary that `--json` writes.
 Results come in parts, the most important first, and are written immediately; if a benchmark is interrupted, only later
-parts are missing. `gpu` is not a benchmark: it starts others, each in a separate process. Only torch is needed here.
+parts are missing. `gpu` is not a benchmark: it starts others, each in a separate process. This module needs only torch.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def _measure(asked: argparse.Namespace) -> int:
 
 @contextmanager
 def _device(asked: argparse.Namespace, measure: Callable[..., Any]) -> Iterator[str]:
-    """Hold the requested device until the end; the benchmark `machine` must also run without it."""
+    """Claim the requested device inside this context. `machine` claims none, as it must run without a usable GPU."""
     import torch
 
     from benchmarks import machine
@@ -89,7 +89,8 @@ def _device(asked: argparse.Namespace, measure: Callable[..., Any]) -> Iterator[
     if measure is machine.measure:
         yield asked.device
         return
-    with claimed(asked.device) as chosen, torch.cuda.device(chosen if chosen != "cpu" else -1):  # Triton needs it set
+    # the chosen GPU becomes the current device, on which Triton launches its kernels
+    with claimed(asked.device) as chosen, torch.cuda.device(chosen if chosen != "cpu" else -1):
         yield chosen
 
 

@@ -1,6 +1,7 @@
-"""CIFAR-10 for the benchmarks: the real images if available, otherwise the bundled digits, or noise of CIFAR's size.
+"""CIFAR-10 for the benchmarks: the real images if available.
 
-The results state which images were used.
+Otherwise `training_images` gives the bundled digits, and `images_of_its_size` gives noise of CIFAR's size. The results
+state which images were used.
 """
 
 import os
@@ -19,7 +20,11 @@ COUNT, SIDE, CLASSES = 50_000, 32, 10
 
 
 def images_of_its_size(folder: Path, device: str) -> tuple[ImageArrays, str]:
-    """Images of CIFAR's number and size, real or noise, for measurements that do not depend on their content."""
+    """CIFAR-10, or as much noise of the same size, for measurements that do not depend on the content of images.
+
+    Returns:
+        the images on the device, and a description of them.
+    """
     if Path(os.environ.get(VARIABLE, REAL)).is_dir():
         return training_images(folder, device)
     noise = torch.randint(0, 256, (COUNT, SIDE, SIDE, 3), dtype=torch.uint8, generator=generator(0, "noise")).to(device)
@@ -28,7 +33,7 @@ def images_of_its_size(folder: Path, device: str) -> tuple[ImageArrays, str]:
 
 
 def training_images(folder: Path, device: str) -> tuple[ImageArrays, str]:
-    """The training split on the device, and its description; it is prepared in `folder`."""
+    """The training images on the device, and a description of them; they are prepared in `folder`."""
     real = Path(os.environ.get(VARIABLE, REAL))
     if real.is_dir():
         config = DatasetConfig("cifar10", "parquet", path=str(real))

@@ -13,7 +13,7 @@ class NoGPU:
     """Replaces Triton's driver and names an H100 to the compiler."""
 
     def get_current_target(self) -> Any:
-        """Compute capability 9.0."""
+        """Return an H100: compute capability 9.0, 32 threads in a warp."""
         from triton.backends.compiler import GPUTarget
 
         return GPUTarget("cuda", 90, 32)
@@ -41,7 +41,7 @@ def for_an_h100() -> Iterator[None]:
 
 
 def seconds_of_compiling(program: Callable[[], None]) -> dict[str, float]:
-    """The seconds to compile a program's kernels, with one thread and with one per core."""
+    """The number of a program's kernels, and the seconds to compile them with one thread and with one per core."""
     from dropnas.search.triton.precompile import compile_all, needed_by
 
     with for_an_h100():

@@ -1,9 +1,10 @@
 """Counts the machine instructions of our kernels in a program, from their binaries for an H100, without the GPU.
 
-Design choices: an instruction counts as often as the loops around it run, in each warp of each program. The numbers of
-iterations follow from the launch arguments (`TRIPS`); a kernel whose loops are not described there is rejected. Both
-sides of a branch count. Caches, and issue slots shared by warps, are ignored. The total, divided by the instructions
-that a GPU issues in a second, is therefore a lower bound of the time.
+Design choices: an instruction counts once for each iteration of the loops around it, in each warp of each program
+instance. The numbers of iterations follow from the launch arguments (`TRIPS`); a kernel whose loops are not described
+there is rejected. Caches, and the competition of warps for issue slots, are ignored. The total, divided by the
+instructions that a GPU can issue in a second, is therefore a lower bound of the time, apart from one error: both sides
+of a branch count.
 """
 
 import math
@@ -31,7 +32,7 @@ Given = Mapping[str, Any]  # launch arguments of a kernel: sizes by name, length
 
 
 def _taps(given: Given) -> float:
-    """The average number of taps of an operation."""
+    """The average number of taps (kernel positions) of a launch's convolutions."""
     return float(given["dense"] / given["grid"][0])
 
 
@@ -51,7 +52,11 @@ TRIPS: dict[str, Callable[[Given], list[float]]] = {
 
 
 def instructions(program: Callable[[], None], only: Collection[str] = TRIPS) -> dict[str, int]:
-    """The instructions of each selected kernel of a program; kernels are compiled, but nothing is computed."""
+    """Count the instructions of a program, by kernel. Kernels are compiled, but nothing is computed.
+
+    Args:
+        only: names of the kernels to count.
+    """
     from triton.runtime.jit import JITFunction
 
     from dropnas.search.triton.precompile import compile_all, needed_by
@@ -62,7 +67,7 @@ def instructions(program: Callable[[], None], only: Collection[str] = TRIPS) -> 
         if kernel.__name__ in TRIPS and kernel.__name__ not in only:
             return
         compiled = run(kernel, *args, grid=grid, warmup=True, **constants)
-        if compiled is None:  # `needed_by` skips the kernel
+        if compiled is None:  # `needed_by` is running the program, without its kernels
             return
         if id(compiled) not in bodies:
             bodies[id(compiled)] = in_loops(disassembled(compiled.asm["cubin"]))

@@ -1,7 +1,7 @@
 """Times several ways of doing the same work in turns, so that other load on the machine affects all of them equally.
 
-Design choices: each repetition times every way once, in rotating order. A ratio is the median of the ratios within the
-repetitions, because the two compared times were then measured under the same load.
+Design choices: each repetition times every way once; the order is reversed in every second repetition. Each repetition
+gives a ratio of two times that were measured under the same load, and the median of these ratios is reported.
 """
 
 import statistics
@@ -13,7 +13,7 @@ Way = Callable[[], float]  # does its work once and returns its rate, or another
 
 
 def timed(work: Callable[[], object], amount: int) -> Way:
-    """A way whose work contains `amount` units; its rate is units per second."""
+    """A way that does `work`, which processes `amount` units, and returns the units per second."""
 
     def once() -> float:
         started = time.perf_counter()
@@ -24,7 +24,7 @@ def timed(work: Callable[[], object], amount: int) -> Way:
 
 
 def in_turns(ways: Mapping[str, Way], repetitions: int) -> dict[str, list[float]]:
-    """The measurements of each way by repetition; a first repetition for warm-up is not counted."""
+    """The measurements of each way, one for each repetition; an additional first repetition is only a warm-up."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for repetition in range(repetitions + 1):
         for name in list(ways) if repetition % 2 else reversed(list(ways)):
@@ -35,7 +35,7 @@ def in_turns(ways: Mapping[str, Way], repetitions: int) -> dict[str, list[float]
 
 
 def compared(found: Mapping[str, list[float]], fast: str) -> dict[str, Any]:
-    """The rates with their spread, and the speed-up of the fast way over each other way within the repetitions."""
+    """The spread of each way's rates, and the spread of the ratios of the fast way's rate to that of each other way."""
     others = {name: values for name, values in found.items() if name != fast}
     ratios = {
         name: spread([ours / theirs for ours, theirs in zip(found[fast], values, strict=True)])

@@ -1,10 +1,11 @@
 """Counts the kernels of a GPU program on torch's `meta` device, which knows shapes and types and computes nothing.
 
-Design choices: each operation that is not a view counts as one kernel, although a library may launch several. Its
-inputs and outputs are each moved once, although a normalisation reads its input twice, and cached data are not read
-again. The figures describe the program, not the behaviour of a device. Operations that a recorded program
-must not contain are rejected: reading a value, mixing devices, and operations whose deterministic form asks the host in
-some versions of torch. Our own kernels count by their launch arguments.
+Design choices: each operation that is not a view counts as one kernel, although a library may launch several. Each of
+its inputs and outputs counts as moved once. On a real GPU, a normalisation reads its input twice, and cached data are
+not read again. The figures describe the program, not the behaviour of a device. Operations that a CUDA graph must not
+contain are rejected: reading a value on the host, mixing devices, and operations whose deterministic form synchronises
+with the host in some versions of torch. A launch of one of our own kernels counts as moving each tensor among its
+arguments once.
 """
 
 import contextlib
@@ -32,7 +33,7 @@ LOOKING_WHERE_DETERMINISTIC = {
     *("scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_"),
 }
 PRODUCTS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # the index of the argument that is the left matrix
-THIN, LONG = 8, 100_000  # libraries are slow for products with a side below and an inner dimension above these
+THIN, LONG = 8, 100_000  # libraries are slow if a side is below THIN and the inner dimension is above LONG
 SMALL = 10**6  # bytes; for a kernel that moves less, the launch time dominates
 
 
@@ -85,7 +86,7 @@ class Kernels(TorchDispatchMode):
 
 
 def _launched(kernel: Any, *args: Any, grid: Any, warmup: bool, **constants: Any) -> None:
-    """Count a launch by Triton, which touches all of its arguments."""
+    """Count the launch of a Triton kernel as moving each of its tensors once."""
     moved = sum(tensor.nbytes for tensor in {id(tensor): tensor for tensor in _tensors(args)}.values())
     for counter in Kernels.active:
         counter.count(kernel.__name__, moved)
@@ -99,8 +100,9 @@ def _tensors(values: Any) -> list[Tensor]:
 def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
     """Make `meta` accept the operations of the GPU code.
 
-    These are operations on lists, a fused optimiser, derivatives of batch norms in the layout of the maps, and our own
-    kernels, which are counted unless `launching` leaves them to Triton. autocast, which does not know `meta`, is off.
+    These operations are foreach operations, fused optimisers, gradients of batch norms in the layout of the maps, and
+    our own kernels. Launches of our own kernels are counted or, if `launching`, passed on to Triton. autocast is off,
+    because it does not know `meta`.
     """
     nothing: Callable[..., Any] = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
     library = torch.library.Library("aten", "IMPL", "Meta")
@@ -118,7 +120,7 @@ def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
 
 
 def _of_batch_norm(_: Tensor, maps: Tensor, scale: Tensor | None, *others: Any) -> tuple[Tensor, ...]:
-    """The derivatives in maps (B, C, ...), scale and shift; torch's own for `meta` do not keep the layout."""
+    """Empty gradients of maps (B, C, ...), scale and shift; torch's own code for `meta` does not keep the layout."""
     like = maps if scale is None else scale
     return torch.empty_like(maps), *(like.new_empty(maps.shape[1]) for _ in range(2))
 

@@ -13,11 +13,12 @@ SYNCHRONISES = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSync
 
 
 def launches(step: Callable[[], object]) -> dict[str, int]:
-    """The counts in a step that has been run before."""
+    """Count the launches and waits in a step, which must have run before."""
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled, record_function(SPAN):
         step()
     events = profiled.events()
-    on_the_host = [event for event in events if event.device_type == DeviceType.CPU]  # the device has the same span
+    # SPAN is also among the events of the device
+    on_the_host = [event for event in events if event.device_type == DeviceType.CPU]
     span = next(event.time_range for event in on_the_host if event.name == SPAN)
     inside = [event.name for event in on_the_host if span.start <= event.time_range.start <= span.end]
     return {

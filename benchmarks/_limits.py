@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-COPIED, COPIED_CUDA = 2**24, 2**28  # values of the copy; more than any cache can hold
+COPIED, COPIED_CUDA = 2**24, 2**28  # number of values to copy; more than any cache can hold
 SIDE, SIDE_CUDA = 1024, 8192  # side of the matrices
 REPETITIONS = 5
 
 
 def limits(device: str) -> dict[str, float]:
-    """The highest rates: bytes read and written per second by a copy, and floating-point operations of a product."""
+    """The highest rates: bytes per second that a copy reads and writes, and floating-point operations per second."""
     copied, side = (COPIED_CUDA, SIDE_CUDA) if device.startswith("cuda") else (COPIED, SIDE)
     source = torch.ones(copied, device=device)
     target, square = torch.empty_like(source), torch.ones(side, side, device=device)
@@ -23,7 +23,7 @@ def limits(device: str) -> dict[str, float]:
 
 
 def conditions() -> dict[str, Any]:
-    """The conditions of a measurement."""
+    """The version of torch, and its number of CPU threads."""
     return {"torch": torch.__version__, "threads": torch.get_num_threads()}
 
 
@@ -39,7 +39,7 @@ def until_done(work: Callable[[], object], device: str) -> Callable[[], object]:
 
 
 def now(device: str) -> float:
-    """The time in seconds once the device has done its work."""
+    """Wait until the device has done its work; return the time in seconds."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
     return time.perf_counter()

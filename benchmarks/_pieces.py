@@ -13,8 +13,7 @@ from benchmarks._results import FAILED, one_line
 def attempted(work: Callable[..., Any], *given: Any) -> Any:
     """Return the result of a piece, or the reason for its failure in one line; the traceback goes to the log.
 
-    The GPU memory of the piece is released. If the context of the GPU is dead, all later pieces fail with one line,
-    too.
+    The GPU memory of the piece is released. If the CUDA context is dead, each later piece fails with one line, too.
     """
     try:
         return work(*given)
@@ -26,7 +25,7 @@ def attempted(work: Callable[..., Any], *given: Any) -> Any:
 
 
 def forget() -> None:
-    """Release unused memory. It takes a garbage collection, because a trainee and its programs refer to each other."""
+    """Release unused memory. Garbage is collected first, as a training and its recorded steps refer to each other."""
     gc.collect()
     if torch.cuda.is_initialized():
         try:

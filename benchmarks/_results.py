@@ -1,4 +1,4 @@
-"""Writes the results of a benchmark, and marks what was not measured. Only Python is needed here."""
+"""Writes the results of a benchmark, and marks what was not measured. This module needs only Python."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def write_results(file: Path, results: dict[str, Any]) -> None:
 
 
 def has_failed(found: Any) -> bool:
-    """Whether a result is the reason for a failure."""
+    """Whether a result says that its piece failed."""
     return isinstance(found, dict) and FAILED in found
 
 

@@ -1,6 +1,6 @@
 """The first measurements of the retraining on a GPU: its pace in bf16 and its kernels, in both memory formats.
 
-The protocol is that of the paper's 600 epochs. AutoAugment is off, because it also needs torchvision. On a CPU,
+The settings are those of the paper's retraining of 600 epochs. AutoAugment, which needs torchvision, is off. On a CPU,
 channels last is left out, because a retraining rejects it there.
 """
 

@@ -1,8 +1,9 @@
 """The first measurements of the search on a GPU: one seed, several seeds, other precisions, about a minute each.
 
-Design choices: the most informative results come first, because they are kept if a later part fails: paces, then
-profiles, then an epoch with a smaller last batch, for which a second graph is recorded. For one seed, torch's kernels
-come before Triton's, because a failed kernel may end CUDA for the process. Groups of seeds take longer and come later.
+Design choices: the most informative results come first, because they are kept if a later part fails. For one seed, the
+order is: paces, profiles, and an epoch with a smaller last batch, for which a second CUDA graph is recorded. Each time,
+torch's kernels come before Triton's, because a failed Triton kernel may end CUDA for the process. Groups of seeds take
+longer and come later.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,13 +22,13 @@ WAYS: dict[str, Way] = {"torch": "grouped, torch's kernels", "triton": "grouped"
 SIZE, TINY = Size(14, 16, 96, 32, rounds=3, steps=12, last=80), Size(1, 2, 4, 8, rounds=2, steps=2, last=3)
 FEW = 4  # steps per round for several seeds, or for another precision
 SEEDS = (2, 4, 8)
-FREE = 0.9  # largest fraction of a GPU's memory that a group is expected to take
+FREE = 0.9  # a group is left out if it would take more than this fraction of the GPU's memory
 
 Pieces = Iterator[tuple[str, Any]]
 
 
 def one(device: str, tiny: bool) -> Pieces:
-    """Measure one bf16 seed with both kinds of kernels: paces, profiles of an eager step, a whole epoch."""
+    """Measure a search of one seed in bf16, with torch's kernels and Triton's: paces, eager steps, whole epochs."""
     size = replace(TINY if tiny else SIZE, precision="bf16")
     for what, work in (("pace", _pace), ("kernels of an eager step", _profile), ("a whole epoch", _epoch)):
         for kernels in WAYS:
@@ -61,7 +62,7 @@ PARTS: dict[str, Callable[[str, bool], Pieces]] = {"one": one, "seeds": seeds, "
 
 
 def _with(kernels: str, work: Callable[[Size, Way, str], Any], size: Size, device: str) -> Any:
-    """The result of some work, unless it needs a GPU and there is none."""
+    """The result of some work with one kind of kernels; Triton's are left out on a CPU."""
     if kernels == "triton" and device == "cpu":
         return ONLY_GPU
     return attempted(work, size, WAYS[kernels], device)

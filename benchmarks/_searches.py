@@ -1,4 +1,4 @@
-"""Searches of a given size, made in one of several ways, with their measurements."""
+"""Searches to be measured: with the plain supernet, or with the engine for a single seed or for a group of seeds."""
 
 import re
 import time
@@ -34,10 +34,11 @@ class Size:
     """The size of searches to be timed.
 
     Attributes:
-        cells, channels, batch, side: size of the supernet, number of images in a step, and their side.
+        cells, channels: size of the supernet.
+        batch, side: number of images in a step, and their side.
         rounds, steps: number of timed rounds, and of steps in a round.
-        precision, seeds: precision and number of the searches.
-        last: number of images of an epoch's smaller last batch, which rounds leave out.
+        precision, seeds: precision of the searches, and number of seeds that train together.
+        last: number of images in the smaller last batch of a whole epoch, or 0. Timed rounds leave this batch out.
     """
 
     cells: int
@@ -55,7 +56,8 @@ class Trained:
     """Searches made in one of the ways.
 
     Attributes:
-        peak: additional peak GPU memory of creating them and of their first step, in bytes.
+        peak: peak GPU memory while the searches are created and make their first step, in bytes; memory that was in
+            use before is not counted.
     """
 
     def __init__(self, size: Size, way: Way, device: str) -> None:
@@ -80,7 +82,7 @@ class Trained:
         self.search.epoch(0, self.size.steps)
 
     def started(self) -> float:
-        """The seconds from the creation of the supernet to the end of the first step, including a capture."""
+        """The seconds to create the searches and make their first step, including the capture of a CUDA graph."""
         self.search.start_epoch(0)
         until_done(lambda: self.search.step(0, 0), self.device)()
         seconds = time.perf_counter() - self.made_at
@@ -89,7 +91,7 @@ class Trained:
         return seconds
 
     def timed(self) -> Callable[[], float]:
-        """A function that trains a round and returns its rate."""
+        """A function that trains a round and returns its images per second."""
         amount = self.size.batch * self.size.steps * self.size.seeds
         return timed(until_done(self.round, self.device), amount)
 
@@ -99,7 +101,7 @@ class Trained:
         self.search.eager()
 
     def launches(self) -> dict[str, int]:
-        """The work of the host in a step."""
+        """The launches and waits of the host in a step."""
         self.search.start_epoch(0)
         return launches(lambda: self.search.step(0, 0))
 

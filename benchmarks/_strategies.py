@@ -1,11 +1,11 @@
-"""A step of each search method on the same images, compared with a step of DropNAS and of first-order DARTS.
+"""A step of each search method on images of noise, compared with a step of DropNAS and of first-order DARTS.
 
-Design choices: all methods have the same network, batch and number of images, and their own options. Two kinds of step
-are compared: one of an epoch in which everything is trained and, for two-level methods, one in which only w is trained.
-DARTS has no epoch of the second kind, so the benchmark adds one. Steps are timed in turns, a few methods at a time
-together with both references. On a CPU, processor time is measured, so that other work on the machine matters less. If
-a method has phases, the first one is timed. ProxylessNAS trains the alphas in one step of an epoch, here in one of
-`steps` steps. The memory peak is that of a process that makes one step.
+Design choices: all methods have the same depth, width, batch size and number of steps; they keep their other options.
+Two kinds of step are timed: steps that train everything and, for two-level methods, steps that train only w. The second
+kind occurs in epochs with frozen alphas. DARTS has no such epochs, so the benchmark adds one. Steps are timed in turns,
+a few methods at a time together with DropNAS and DARTS. On a CPU, processor time is measured, so that other work on the
+machine matters less. If a method has phases, the first one is timed. ProxylessNAS usually trains the alphas in every
+fifth step; here it does so in one of the `steps` steps. The memory peak is that of a process that makes one step.
 """
 
 import time
@@ -34,7 +34,11 @@ MOVING, ONLY_W = "all moves", "only w moves"
 
 
 class Size(NamedTuple):
-    """Sizes of the network, the images and the measurement; `at_a_time` methods are timed with DropNAS and DARTS."""
+    """Sizes of the network, the images and the measurement.
+
+    Attributes:
+        at_a_time: number of methods that are timed in turns with DropNAS and DARTS.
+    """
 
     cells: int = 8
     channels: int = 16
@@ -92,11 +96,11 @@ class _Timed:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of step: both, or only one."""
+        """The kinds of step that the method has: both for a two-level method, otherwise only the first."""
         return (MOVING, ONLY_W) if self.search.strategy.variant(0) else (MOVING,)
 
     def seconds(self, kind: str) -> float:
-        """The mean seconds of a step, in the first epoch of this kind; nothing is pruned yet."""
+        """The mean seconds of a step, in the first epoch with this kind of step. No operation is pruned yet then."""
         clock = time.process_time if self.device == "cpu" else time.perf_counter
         variant = self.search.strategy.variant
         epoch = 0 if kind == ONLY_W else next(epoch for epoch in count() if variant(epoch) != WEIGHTS_ONLY)

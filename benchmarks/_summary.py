@@ -1,4 +1,4 @@
-"""The table at the end of `make gpu`: plain text, 80 columns, one or two lines for each measured piece."""
+"""The table at the end of `make gpu`: plain text, 80 columns, a few lines for each measured piece."""
 
 import textwrap
 import time
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from benchmarks._results import FAILED
 
 COLUMNS, NAMES = 80, 34
-LINES = 6  # lines of a piece; the JSON file has the rest
+LINES = 6  # most lines for a piece; the JSON file has all results
 OWN = {"benchmark", "hardware", "threads", "torch", "part"}  # common to most parts; they need no line
 
 Status = Literal["done", "failed", "cut short", "skipped"]
@@ -28,7 +28,7 @@ class Outcome:
 
 
 def summary(outcomes: Sequence[Outcome], device: str, seconds: float, allowed: float) -> str:
-    """Write the table."""
+    """Return the table as text."""
     hardware = next((each.results["hardware"] for each in outcomes if "hardware" in each.results), device)
     rehearsal = ", a rehearsal: the figures mean nothing" if device == "cpu" else ""
     lines = textwrap.wrap(f"{hardware}{rehearsal}, {time.strftime('%Y-%m-%d %H:%M')}", COLUMNS)

@@ -1,7 +1,8 @@
 """The workloads of the benchmarks: only this module makes and runs searches and retrainings.
 
-Design choices: all other benchmarks work with a `Training`, so a change in how the project trains only changes this
-file. A bare machine with a GPU has torch, Triton, numpy and pytest; a function that needs more imports it itself.
+Design choices: all other benchmarks work with a `Training`, so a change in how the project trains requires changes only
+in this file. The GPU measurements must run with only torch, Triton, numpy and pytest, so a function that needs another
+package imports it itself.
 """
 
 import json
@@ -37,7 +38,7 @@ from dropnas.training.seeding import generator
 
 CLASSES = 10
 META = "meta"
-AUTOCASTS = ("dropnas.training.foreach.autocast", "dropnas.search.state.autocast")  # autocast, where it is imported
+AUTOCASTS = ("dropnas.training.foreach.autocast", "dropnas.search.state.autocast")  # where autocast is imported
 Kernels = Literal["torch", "triton"]
 
 
@@ -46,8 +47,8 @@ class Training:
     """A search, a group of seeds or a retraining, as its stage trains it.
 
     Attributes:
-        trainee: the stage's own object.
-        eager: one step on a whole batch, operation by operation, after the start of an epoch.
+        trainee: the object that the stage itself trains.
+        eager: trains one step on a full batch, operation by operation; an epoch must have been started.
         learned: ends an epoch; returns its training losses, one for each seed.
         evaluate: evaluates all test images, if the stage has any.
     """
@@ -72,7 +73,7 @@ class Training:
         return loss
 
     def epoch(self, epoch: int, steps: int | None = None) -> None:
-        """Train an epoch, or some of its steps, without its end."""
+        """Start an epoch and train all or some of its steps; `learned` then ends it."""
         self.start_epoch(epoch)
         for step in range(self.steps_per_epoch if steps is None else steps):
             self.step(epoch, step)
@@ -99,7 +100,7 @@ def search_group(configs: Sequence[SearchConfig], images: ImageArrays, device: s
 
 
 class PlainEngine(Engine):
-    """The plain supernet in place of the engine: the oracle, edge by edge."""
+    """The plain supernet in place of the fast engine: the reference, computed edge by edge."""
 
     def mix(
         self,
@@ -120,7 +121,7 @@ class PlainEngine(Engine):
 
 
 def _mixtures(mixing: Tensor, kept: Sequence[Any]) -> list[Mixture]:
-    """For each cell and edge the kept operations with their weights (cells, edges, operations)."""
+    """For each cell and edge, the kept operations with their weights from `mixing` (cells, edges, operations)."""
     return [
         [
             [(index, p) for index, (p, keeps) in enumerate(zip(row.unbind(), mask, strict=True)) if keeps]
@@ -131,7 +132,7 @@ def _mixtures(mixing: Tensor, kept: Sequence[Any]) -> list[Mixture]:
 
 
 class PlainDropNAS(GroupedDropout):
-    """DropNAS by the plain supernet."""
+    """DropNAS, computed by the plain supernet."""
 
     def make_engine(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None) -> Engine:
         """Make the plain engine."""
@@ -142,7 +143,7 @@ PLAIN = f"{__name__}:PlainDropNAS"  # its name as a strategy
 
 
 def stage_search(config: SearchConfig, images: ImageArrays, device: str, double: bool) -> Training:
-    """One search; with `double`, it starts from the same weights and alphas and continues in double precision."""
+    """A search of one seed; with `double`, in double precision from the same initial weights and alphas."""
     single = search_group([config], images, device)
     if not double:
         return single
@@ -166,7 +167,7 @@ def has_backend(config: SearchConfig, device: str) -> bool:
 
 
 def retraining(config: RetrainConfig, images: ImageArrays, tests: ImageArrays, device: str) -> Training:
-    """Train `dropnas_c10` from scratch."""
+    """A retraining of `dropnas_c10` from scratch."""
     from dropnas.evaluate.retrain import Retraining
 
     trainee = Retraining(config, dropnas_c10(), images, tests, device, recorder_for(device))
@@ -182,7 +183,7 @@ def retraining(config: RetrainConfig, images: ImageArrays, tests: ImageArrays, d
 
 
 def dropnas_c10() -> Genotype:
-    """The paper's own genotype; a bare machine cannot read the YAML file of the published ones."""
+    """The paper's genotype DropNAS C10, from a JSON copy. Reading the original YAML needs a further package."""
     cells = json.loads(Path(__file__).with_name("dropnas_c10.json").read_text(encoding="utf-8"))
     edges = {kind: tuple((operation, node) for operation, node in cells[kind]) for kind in ("normal", "reduce")}
     return Genotype(edges["normal"], tuple(cells["normal_concat"]), edges["reduce"], tuple(cells["reduce_concat"]))
@@ -198,7 +199,7 @@ def noise(count: int, side: int, device: str) -> ImageArrays:
 
 @dataclass(frozen=True)
 class Pass:
-    """A forward and backward pass of a search without dropping; `plain` is the oracle in `dtype`, edge by edge."""
+    """A forward and backward pass of a search without dropping; `plain` runs it with the plain supernet, in `dtype`."""
 
     config: SearchConfig
     plain: bool = False
@@ -231,7 +232,7 @@ def one_pass(wanted: Pass, images: ImageArrays, device: str) -> dict[str, Tensor
 
 
 def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: torch.dtype) -> Callable[[], None]:
-    """A program with every Triton kernel: the edges from a cell's first state, forward and backward."""
+    """A program that launches every Triton kernel: the edges from a cell's first state, forward and backward."""
     from dropnas.search.triton.fused import Kind, Leaving, mixed
 
     kinds = (Kind(3, 2, False), Kind(5, 2, False), Kind(3, 1, True), Kind(5, 1, True))
@@ -253,14 +254,14 @@ def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: tor
 
 
 def compile_triton_kernels(program: Callable[[], None]) -> int:
-    """Compile the kernels of a program on all cores; the program runs once without them."""
+    """Compile a program's kernels on all cores. To find them, the program runs once without launching them."""
     from dropnas.search.triton.precompile import compile_ahead
 
     return compile_ahead(program)
 
 
 def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step:
-    """The program of some searches on `meta`, which computes nothing, with the code path of a GPU."""
+    """The step of a group of searches on `meta`, which computes nothing, with the code path of a GPU."""
     configs = [replace(config, seed=seed) for seed in range(seeds)]
     backend = load(BACKENDS[config.kernels])()[0] if config.kernels in BACKENDS else None
     with mock.patch("dropnas.search.seed_group.matrices", lambda architecture: {}):  # tensors have no values here
@@ -278,7 +279,7 @@ def maps_of_type(kind: Precision) -> Iterator[None]:
 
 
 def on_meta(config: RetrainConfig) -> Any:
-    """The trainee of a retraining on `meta`, which computes nothing, with the code path of a GPU."""
+    """The stage's object of a retraining on `meta`, which computes nothing, with the code path of a GPU."""
     from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 
     images = _on_meta(max(config.batch_size, TEST_BATCH))

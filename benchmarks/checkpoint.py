@@ -1,7 +1,8 @@
-"""The cost of a checkpoint: the time of a save relative to the default interval, for the paper's two CIFAR networks.
+"""The cost of a checkpoint: the time of a save relative to the default time between two checkpoints.
 
-Design choices: the trainees of the stages are used, at the paper's size, after one step, so that all optimiser states
-exist. The checkpoint is saved as in the training loop, flushed to the disk of the working directory.
+Design choices: a search and a retraining on CIFAR at the paper's size are measured, with the objects that the stages
+train. They first train one step, so that all optimiser states exist. The checkpoint is saved as in the training loop,
+flushed to the disk of the working directory.
 """
 
 import tempfile
@@ -26,7 +27,7 @@ IMAGES = 4  # images of the one step; the state does not depend on their number
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """The seconds of a save, and their share of the interval."""
+    """The seconds of a save, and their share of the time between two checkpoints."""
     interval = Machine().checkpoint_seconds
     images = _workloads.noise(IMAGES, 32, device)
     search = _workloads.search_group([replace(SearchConfig(), batch_size=IMAGES)], images, device)

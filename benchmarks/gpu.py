@@ -66,10 +66,10 @@ def run(out: Path | None, seconds: float, device: str, parts: Sequence[Part] = P
     """Run the parts, and write and print their results; return the exit status, 1 if a part failed.
 
     Args:
-        out: folder of a JSON file and a log for each part, and of summary.txt; by default, a folder named after the
+        out: folder for summary.txt, and for a JSON file and a log of each part; by default, a folder named after the
             time.
         seconds: total time in seconds.
-        device: torch device string; cpu rehearses.
+        device: torch device string; `cpu` runs a rehearsal.
     """
     folder, began = (out or Path(time.strftime(DEFAULT))).resolve(), time.monotonic()
     outcomes, text = list[Outcome](), ""
@@ -83,7 +83,7 @@ def run(out: Path | None, seconds: float, device: str, parts: Sequence[Part] = P
 
 
 def _outcomes(parts: Sequence[Part], folder: Path, device: str, ends: float) -> Iterator[Outcome]:
-    """Yield the outcome of each part; remains of an earlier start in the folder are removed first."""
+    """Yield the outcome of each part; results of an earlier start in the folder are removed first."""
     files = [folder / f"{number}-{part.name}.json" for number, part in enumerate(parts, start=1)]
     for old in (folder / SUMMARY, *files):
         old.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ def _outcomes(parts: Sequence[Part], folder: Path, device: str, ends: float) -> 
 
 @contextmanager
 def _cache() -> Iterator[dict[str, str]]:
-    """Yield the environment of all parts."""
+    """Yield the environment variables of all parts; by default, they name a temporary cache of compiled kernels."""
     with tempfile.TemporaryDirectory() as folder:
         yield {CACHE: folder, **os.environ}
 

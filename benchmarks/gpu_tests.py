@@ -1,8 +1,8 @@
 """Runs the tests marked `gpu`, one process per file: a failed assertion on the device ends CUDA for one file only.
 
-Design choices: files are found by the marker. Those named here come last, because they compile longest. No file may
-take more than twice its share of the time, so that a file that hangs leaves time for the others. Without a GPU the
-tests are skipped with that reason, which shows that the files can be imported on the machine.
+Design choices: files are found by the marker. Files with a word of `LAST` in their name run last, because they compile
+longest. No file may take more than twice its share of the time, so that a file that hangs leaves time for the others.
+Without a GPU the tests are skipped with that reason, which shows that the files can be imported on the machine.
 """
 
 import re
@@ -23,7 +23,7 @@ from dropnas.errors import DropnasError
 PROJECT = Path(__file__).parents[1]
 MARKER = re.compile(r"pytest\.mark\.gpu\b")
 LAST = ("fused",)
-SECONDS, GRACE = 80.0, 3.0  # limit for all files; for an interrupted file, to write its results
+SECONDS, GRACE = 80.0, 3.0  # for all files together; for an interrupted file to write its results
 SHARES = 2.0
 
 
@@ -40,7 +40,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def marked(folder: Path) -> list[Path]:
-    """The files with the marker."""
+    """The files with the marker, in the order in which they run."""
     found = [file for file in sorted(folder.rglob("test_*.py")) if MARKER.search(file.read_text(encoding="utf-8"))]
     return sorted(found, key=lambda file: any(word in file.name for word in LAST))
 
@@ -75,7 +75,7 @@ def _status(job: subprocess.Popen[bytes], limit: float) -> int | None:
 
 
 def counted(report: Path) -> dict[str, Any]:
-    """The numbers of tests by outcome, and one line for each kind of failure or skip."""
+    """The numbers of tests by outcome, and the reason of each failed or skipped test in one line."""
     outcomes, reasons, failed = {"passed": 0, "failures": 0, "skipped": 0}, dict[str, str](), list[str]()
     for case in ElementTree.parse(report).iterfind(".//testcase[@name]"):  # an interrupted test has no name
         problem = next((each for each in case if each.tag in ("failure", "error", "skipped")), None)

@@ -1,8 +1,9 @@
-"""CIFAR's input: augmentation of whole batches on the device, compared with torchvision's transforms by image.
+"""CIFAR's input: augmentation of whole batches on the device, compared with torchvision's transforms of single images.
 
 Design choices: both ways end with an augmented and normalised batch of the same images on the device. The usual way is
-that of DARTS: crop, flip, ToTensor, Normalize and Cutout on Pillow's images, by the usual loader with as many processes
-as ours has threads. The clock starts after some batches, so that the start of the processes does not count.
+that of DARTS: crop, flip, ToTensor, Normalize and Cutout on Pillow's images. They run in torch's DataLoader, with as
+many processes as our way has threads. The clock starts after some batches, so that the start of the processes does not
+count.
 """
 
 import tempfile
@@ -28,8 +29,8 @@ from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import augmented, draw
 
 BATCH, PADDING, CUTOUT = 96, 4, 16
-CORES = 1  # threads of ours, processes of the usual way; more threads than free cores wait for each other
-SKIPPED, TIMED = 8, 60  # batches before and while the clock runs
+CORES = 1  # threads of our way, processes of the usual way; more than the free cores would wait for each other
+SKIPPED, TIMED = 8, 60  # batches before the clock starts, and while it runs
 REPETITIONS, REPETITIONS_CUDA = 8, 4
 
 Batches = Iterator[tuple[Tensor, Tensor]]

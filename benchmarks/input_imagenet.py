@@ -1,11 +1,11 @@
-"""ImageNet's input: our loader, compared with torchvision's image folder and the usual loader.
+"""ImageNet's input: our loader, compared with torchvision's ImageFolder and torch's DataLoader.
 
 Design choices: all ways read the same real images (an uncompressed tar of class folders, DROPNAS_IMAGENET) with the
 same number of decoding processes, and end with float32 images on the device. The usual way is RandomResizedCrop, flip,
 ToTensor and Normalize on Pillow's images. The fastest alternative in torchvision, its decoder with transforms of
-tensors, is measured too. Ours is the input of the transfer: AutoAugment in the decoding processes or, if there is one,
-on the GPU; whole batches are normalised on the device. The clock starts after some batches: an epoch has thousands, so
-the start of the processes does not count.
+tensors, is measured too. Our way is the input of the transfer: AutoAugment runs on the GPU or, without a GPU, in the
+decoding processes; whole batches are normalised on the device. The clock starts after some batches, because an epoch
+has thousands of batches, for which the start of the processes does not matter.
 """
 
 import os
@@ -96,7 +96,7 @@ def _prepared(tar: Path, folder: Path) -> ImageSource:
 
 
 class _Timed:
-    """Images per second between two batches of a new loader, and the CPU time per image in all processes.
+    """Starts a loader; measures images per second after the first batches, and CPU time per image of all processes.
 
     Wall time is what a training experiences; CPU time is also valid on a machine with other work.
     """

@@ -29,7 +29,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
     """Count the kernels of a step and of a test batch."""
     if device != "cpu":
         raise DropnasError("kernels are counted without a device", where=device, remedy="leave --device out")
-    determinism.apply(0, "cuda", 1)  # as on a GPU: with warnings only
+    determinism.apply(0, "cuda", 1)  # as on a GPU: operations without a deterministic form only warn
     yield from conditions().items()
     yield "search", _of_searches()
     yield "a bf16 step of the search, compiled for an H100", _compiling()
@@ -38,7 +38,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _of_searches() -> dict[str, Any]:
-    """Count a step of one search and of a group of four, with either kind of kernels."""
+    """Count a step of one search with either kind of kernels, and of a group of four with Triton's."""
     found = {}
     for precision in PRECISIONS:
         for kernels, seeds in (("triton", 1), ("triton", 4), ("torch", 1)):

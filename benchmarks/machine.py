@@ -1,6 +1,6 @@
-"""The machine: GPU and driver, versions, the GPUs that this torch was built for, a C compiler, and its limits.
+"""The machine: GPU and driver, versions, GPUs that this torch was built for, a C compiler, and limits of the device.
 
-Triton compiles a piece of C with Python's headers for each kernel, so it needs both.
+For each kernel, Triton compiles a piece of C with Python's headers, so it needs a C compiler and these headers.
 """
 
 import importlib.metadata
@@ -24,7 +24,7 @@ PATIENCE = 8  # seconds for nvidia-smi
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Report the cheapest facts first and the limits last, because these start CUDA."""
+    """Report the cheapest facts first; the GPU and the limits come last, because they start CUDA."""
     yield "versions", {"python": platform.python_version(), **_versions()}
     yield "C", {"compiler": _compiler(), "Python.h": _header().is_file()}
     yield "nvidia-smi", attempted(_smi) if shutil.which("nvidia-smi") else "not there"
@@ -56,7 +56,7 @@ def _header() -> Path:
 
 
 def _smi() -> dict[str, list[str]]:
-    """The output of nvidia-smi for each GPU."""
+    """For each field in `ASKED`, the values that nvidia-smi reports, one for each GPU."""
     command = ["nvidia-smi", f"--query-gpu={ASKED}", "--format=csv,noheader"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if answer.returncode:

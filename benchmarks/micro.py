@@ -1,9 +1,10 @@
-"""The small operations of a training step, each measured separately; their costs bound the cost of a step.
+"""The small operations of a training step, each measured separately. A step costs at least as much as its operations.
 
-Design choices: they are timed by `benchmarks._graph`. The tiny products are those that mix the operations without
-weights and compute the gradients of their alphas: few rows, few columns, and an inner dimension of all values of a map.
-"in chunks" computes the same as a batch of products, summed in fp32. Triton kernels are launched as in a search: the
-program runs once, and its recorded launches are repeated one by one. The cheapest operations come first.
+Design choices: the operations are timed by `benchmarks._graph`. The tiny products are those that mix the operations
+without weights and compute the gradients of their alphas. They have few rows and few columns; their inner dimension is
+the number of values in the maps of a batch. "in chunks" splits the inner dimension, computes a batch of smaller
+products, and sums these in fp32. For Triton's kernels, a program with the launches of a search runs once. The first
+launch of each kind is then repeated on its own. The cheapest operations come first.
 """
 
 from collections.abc import Callable, Iterator
@@ -71,7 +72,7 @@ def in_chunks(rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _depthwise(batch: int, channels: int, side: int, size: int, device: str) -> dict[str, float]:
-    """torch's depthwise convolution in bf16: forward, and forward with both derivatives."""
+    """torch's depthwise convolution in bf16: forward, and forward and backward (gradients of maps and kernels)."""
     found = {}
     for name, layout in LAYOUTS.items():
         maps = torch.ones(batch, channels, side, side, dtype=torch.bfloat16, device=device)
@@ -88,7 +89,7 @@ def _there_and_back(forward: Callable[[], Tensor], maps: Tensor, kernels: Tensor
 
 
 def _triton(channels: int, side: int, batch: int, device: str) -> dict[str, Any]:
-    """Each kernel in bf16, by name; "normalised" kernels read maps through a batch norm."""
+    """Each Triton kernel in bf16, by name; "normalised" kernels apply a batch norm to the maps that they read."""
     if device == "cpu":
         return ONLY_GPU
     program = _workloads.triton_kernels(channels, side, batch, device, torch.bfloat16)

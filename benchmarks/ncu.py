@@ -1,7 +1,8 @@
 """Profiles the most expensive Triton kernel of a search step with Nsight Compute.
 
-Design choices: the clocks are not changed, as in a real search. The first three launches are those for 16 channels, on
-normalised and on plain maps, and for 32 channels on normalised maps. ncu runs this module, without a graph.
+Design choices: the GPU's clocks are not changed, as in a real search. The first three launches are profiled: 16
+channels on normalised maps, 16 channels on plain maps, 32 channels on normalised maps. ncu runs this module, which
+launches the kernels without a CUDA graph.
 """
 
 import csv
@@ -60,7 +61,7 @@ def of_launches(text: str) -> dict[str, dict[str, str]]:
 
 
 def _launch(device: str) -> None:
-    """Launch the kernel once for each width."""
+    """Launch all kernels, for each number of channels in a search."""
     import torch
 
     from benchmarks import _workloads, micro

@@ -1,7 +1,7 @@
-"""Planning the paper: the command in a new process, the plan without the start of Python, and its fingerprints.
+"""Times the planning of the paper's runs: the command as a process, the plan alone, and the fingerprints in it.
 
-Design choices: fingerprints are computed once per process and kept. Their share is therefore the time of the first plan
-in a process minus that of a second one.
+Design choices: fingerprints are computed once per process and kept. Their time is therefore that of the first plan in a
+process minus that of a second plan.
 """
 
 import subprocess

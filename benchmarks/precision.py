@@ -1,11 +1,12 @@
 """The effect of precision on a search: the alphas after one epoch on real images, computed in several ways.
 
-Design choices: each way trains the stage's trainee with the weights, alphas and draws of the same seed, so that only
-rounding differs; one further way uses another seed. All ways are compared with the first one. On a CPU, it is the plain
-supernet in double precision, with a small supernet and few images because it is slow. On a GPU, it is the plain
-supernet in fp32 without TF32, at the paper's size, on a hundred batches. Two more comparisons serve as a yardstick: two
-supernets that differ in the order of their sums, and two seeds. The moves of the alphas (last minus first) are
-compared. For one seed, the moves differ by as much as the alphas. Rankings and genotypes come from the alphas.
+Design choices: one way uses another seed. All other ways have the same initial weights, alphas and random numbers, so
+they differ only in rounding. They are compared with the first way, the reference. On a CPU, the reference is the plain
+supernet in double precision; because it is slow, the supernet is small and the images are few. On a GPU, the reference
+is the plain supernet in fp32 without TF32, at the paper's size, on a hundred batches. Two more comparisons serve as
+yardsticks: the engine with the plain supernet in fp32, which sum in another order, and two seeds of the engine. The
+moves of the alphas (last minus first) are compared. Between ways with the same seed, the moves differ by as much as the
+alphas. The best operations and the genotypes come from the last alphas.
 """
 
 import tempfile
@@ -45,7 +46,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Way:
-    """The way it is computed; `double` runs a plain search in double precision, which no configuration offers."""
+    """A way to compute the epoch; `double` runs a plain search in double precision, which no configuration offers."""
 
     precision: Precision
     supernet: Literal["engine", "plain"]
@@ -55,7 +56,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The results of an epoch: alphas before and after, training loss and accuracy, seconds including the start."""
+    """The results of an epoch: alphas before and after, training loss and accuracy, seconds including the set-up."""
 
     before: Matrices
     after: Matrices
@@ -121,9 +122,10 @@ def epoch(size: Size, way: Way, images: ImageArrays, device: str) -> Epoch:
 
 
 def compared(ours: Epoch, theirs: Epoch) -> dict[str, Any]:
-    """The difference between two searches, relative to the move of the second one, and the agreement of their choices.
+    """The difference between the moves of two searches, relative to those of the second, and the agreement of choices.
 
-    `best_operation_alike` is a fraction of the edges of both matrices, `genotype_alike` of the genotype's edges.
+    `best_operation_alike` is the fraction of the edges of both kinds of cell that have the same best operation.
+    `genotype_alike` is the fraction of the second genotype's edges that the first genotype also has.
     """
     our_moves, their_moves = _moves(ours), _moves(theirs)
     apart, moved = _sizes(our_moves - their_moves), _sizes(their_moves)
@@ -141,7 +143,7 @@ def compared(ours: Epoch, theirs: Epoch) -> dict[str, Any]:
 
 
 def _moves(found: Epoch) -> torch.Tensor:
-    """The moves of all alphas, last minus first: double (values,)."""
+    """The moves of all alphas, last minus first, as a double tensor (values,)."""
     before, after = (torch.tensor([*of_both.values()], dtype=torch.float64) for of_both in (found.before, found.after))
     return (after - before).flatten()
 
@@ -151,7 +153,7 @@ def _sizes(values: torch.Tensor) -> dict[str, float]:
 
 
 def _rows(ours: Epoch, theirs: Epoch) -> list[tuple[list[float], list[float]]]:
-    """The alphas of each edge of both kinds, side by side."""
+    """For each edge of both kinds of cell, its last alphas in both searches."""
     return [pair for kind, rows in ours.after.items() for pair in zip(rows, theirs.after[kind], strict=True)]
 
 
@@ -160,7 +162,7 @@ def _best(alphas: Sequence[float]) -> str:
 
 
 def _genotype(found: Epoch) -> set[tuple[str, int, str, int]]:
-    """The edges of the genotype: kind, node, operation, predecessor."""
+    """The edges of the genotype: kind of cell, node, operation, predecessor."""
     genotype = derivation.genotype(ORIGINAL.operations, found.after["normal"], found.after["reduce"], DeriveConfig())
     return {
         (kind, place // EDGES_PER_NODE, operation, predecessor)

@@ -1,12 +1,12 @@
-"""A step of the retraining and its evaluation: the stage's own and a plain loop in turns, for `dropnas_c10`.
+"""A step and an evaluation of the retraining of `dropnas_c10`: the stage's code and a plain loop, timed in turns.
 
-Design choices: the fast way is the stage's trainee; on a GPU its step is recorded as a graph. The plain way is a loop
-as one would write it by hand: unchanged modules, torch's optimiser with `foreach`, random numbers drawn batch by batch
-on the device, and likewise no read-back. The time of the fast way includes the draws of an epoch. Both have
-AutoAugment, drop-path and the auxiliary tower, so that they do the same work, on images of noise. In the evaluation the
-fast way also gathers and normalises the images. Peak memory on a CPU is that of a process that made one step. On a GPU,
-the plain way is also measured with channels last, each precision has its own turns, and the measurements of `make gpu`
-follow.
+Design choices: the fast way is the stage's code; on a GPU its step is recorded as a CUDA graph. The plain way is a loop
+as one would write it by hand: the modules as they are, torch's optimiser with `foreach`, random numbers drawn batch by
+batch on the device. Neither way reads values back from the device. The time of the fast way includes drawing the random
+numbers of an epoch. Both have AutoAugment, drop-path and the auxiliary tower, so that they do the same work, on images
+of noise. In the evaluation the fast way also gathers and normalises the images. Peak memory on a CPU is that of a
+process that made one step. On a GPU, the plain way is also measured with channels last, and the precisions are measured
+one after another. The measurements of `make gpu` follow.
 """
 
 from collections.abc import Callable, Iterator
@@ -63,9 +63,10 @@ STEPS_CUDA = 20  # steps per epoch, with one wait at the end
 
 
 def measure(device: str, only: str | None = None, tiny: bool = False) -> Iterator[tuple[str, Any]]:
-    """Images per second of both ways in training and evaluation, their ratio, memory, launches, and growth with batch.
+    """Images per second of both ways in training and evaluation, their ratio, memory, and launches.
 
-    `only="layouts"` makes only the measurements of `make gpu`, in a tiny size if `tiny`.
+    Then images per second of the fast way at other batch sizes. `only="layouts"` makes only the measurements of
+    `make gpu`, in a tiny size if `tiny`.
 
     Raises:
         DropnasError: there is no such part.
@@ -145,13 +146,13 @@ class Plain:
 
 
 def _measured(size: Size, kind: Precision, device: str) -> dict[str, Any]:
-    result = _paces(size, kind, device)  # peaks come after it, since a graph keeps its memory
+    result = _paces(size, kind, device)  # peaks come later: a graph in use would keep its memory
     result["peak memory, bytes"] = {way: _peak(size, way, kind, device) for way in WAYS}
     return {**result, "ratio": result["training, images/s"]["ratio"]["plain"]}
 
 
 def _paces(size: Size, kind: Precision, device: str) -> dict[str, Any]:
-    """Both ways in turns, in training and evaluation, and the work of the host in a step."""
+    """Both ways in turns, in training and evaluation; on a GPU, also the launches and waits of the host in a step."""
     forget()
     precision.apply(kind)
     made = _training(size, kind, device)

@@ -1,14 +1,15 @@
 """A step of the search: by the plain supernet, by the engine for a single seed, and by the engine for groups of seeds.
 
-Design choices: the timed steps are those of the stage (draws, augmentation, masks, both optimisers), on images of
-noise, with the draws of their epoch; the images of all seeds count. Three ways run in turns: the plain supernet; a
-single seed, which on a CPU skips dropped operations; and a group of one seed, which does not. Groups of all sizes also
-run in turns on a CPU. On a GPU, the group is measured with Triton's kernels and with torch's, followed by the
-measurements of `make gpu`. The first start on a GPU finds no compiled kernels if Triton's cache is empty; a second one
-finds them all. Peak memory is that of one way's first step, on a CPU in a separate process. The share of the arithmetic
-counts the multiply-adds of the plain supernet's convolutions with nothing dropped, three times for a step. The share of
-the bandwidth counts each tensor kept for the backward pass as written once and read once, so it is a lower bound.
-Growth of the cost is shown by points that each differ from the first one in one respect.
+Design choices: the timed steps are those of the stage (augmentation, masks, both optimisers), on images of noise. The
+time includes drawing the random numbers of an epoch. A rate counts the images of all seeds. On a CPU, three ways run in
+turns: the plain supernet; a single seed, which skips dropped operations; and a group of one seed, which computes them.
+Groups of several seeds then run in turns, too. On a GPU, a group of one seed is measured with Triton's kernels and with
+torch's, followed by the measurements of `make gpu`. The first start on a GPU finds no compiled kernels if Triton's
+cache is empty; a second start finds them all. Peak memory is that of one way's first step, on a CPU in a separate
+process. The share of the arithmetic counts the floating-point operations of the plain supernet's forward pass with
+nothing dropped, three times for a step. The share of the bandwidth counts each tensor kept for the backward pass as
+written once and read once, so it is a lower bound. To show how the cost grows, further sizes each change one number of
+a first size.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -45,13 +46,13 @@ FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 3, steps=4, preci
 def measure(
     device: str, only: str | None = None, tiny: bool = False, strategies: bool = False
 ) -> Iterator[tuple[str, Any]]:
-    """Images per second of all ways, ratios, peak memory, start, shares of the device's limits, and growth.
+    """Rates of all ways and their ratios, peak memory, time to the first step, shares of the limits, growth with size.
 
-    `only` selects a part of the measurements for a GPU; `strategies` measures a step of every search method. Both
-    accept `tiny`.
+    `only` selects a part of the measurements for a GPU. `strategies` measures a step of every search method instead.
+    With either of them, `tiny` makes the sizes tiny.
 
     Raises:
-        DropnasError: there is no such part, or both were requested.
+        DropnasError: there is no such part, or `only` and `strategies` were both requested.
     """
     if strategies and only:
         raise DropnasError("takes --only or --strategies, not both", where="search-step")
@@ -102,7 +103,7 @@ def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, An
 
 
 def _groups(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int, Any]]:
-    """Measure groups of several seeds in turns with a single seed, and the ratios of their images per second."""
+    """Measure groups of several seeds in turns with a group of one: rates, their ratios to that group, and memory."""
     if not seeds:
         return
     sizes = {count: replace(size, seeds=count) for count in seeds}
@@ -121,7 +122,7 @@ def _groups(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int
 
 
 def _growth(first: Size, device: str) -> Iterator[tuple[str, Any]]:
-    """Measure a few points that each differ from the first one in one respect."""
+    """Measure a first size, and sizes that each differ from it in one number."""
     changes: list[dict[str, int]] = [{}, {"cells": 2 * first.cells}, {"channels": 2 * first.channels}]
     changes += [{"batch": 2 * first.batch}, {"seeds": 2}, {"seeds": 4}]
     for change in changes:
@@ -131,7 +132,7 @@ def _growth(first: Size, device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _alone(size: Size, device: str) -> dict[str, Any]:
-    """Measure a single group: images per second of all its seeds, start, peak memory."""
+    """Measure one group on its own: images per second of all its seeds, time to the first step, peak memory."""
     trained = Trained(size, "grouped", device)
     start, once = trained.started(), trained.timed()
     return {

@@ -1,13 +1,15 @@
 """Simulates reproductions with a known truth, in which only undecided experiments get more seeds.
 
-For looks at 3 to 8 and at 3, 5, 8 and 16 seeds, this prints the share of reproductions with a wrong verdict (over all
-looks), and the cost of the paper's sequential plan compared with eight seeds of everything. `--tiny` draws fewer
+A look judges all verdicts after a given number of seeds. This benchmark simulates two schedules: looks at 3, 4, 5, 6, 7
+and 8 seeds, and looks at 3, 5, 8 and 16 seeds. For each schedule, it prints the share of reproductions that have a
+wrong verdict at any look. It also prints the cost, compared with eight seeds for every experiment. `--tiny` draws fewer
 reproductions.
 
-Design choices: the questions are those of `params/paper.yaml`, and the judging code is that for real runs. The worst
-case of a claim is one comparison without a difference among others that are easily shown. A table is one family, and so
-is a claim (docs/verdicts.md). Costs are in the authors' V100-days: a search as printed, one day for a retraining.
-ImageNet, the augmented trainings and Figure 5 cost the same in either plan and are left out.
+Design choices: the questions are those of `params/paper.yaml`, and the judging code is that for real runs. In the worst
+case of a claim, one of its comparisons has no difference, and all others have differences that are easily shown. A
+table counts as wrong if any of its verdicts is wrong. Costs are in the authors' V100-days: a search as printed, one day
+for a retraining. ImageNet, the augmented trainings and Figure 5 cost the same in a sequential and a fixed plan and are
+left out.
 """
 
 from collections.abc import Iterator
@@ -33,7 +35,7 @@ PARAMETERS = Path("params/paper.yaml")
 SCHEDULES = ((3, 4, 5, 6, 7, 8), (3, 5, 8, 16))
 FIXED = (8,)
 COUNT, FEW = 10_000, 400
-EASILY = 10.0  # difference of two experiments, in deviations, that is easily shown
+EASILY = 10.0  # difference of two experiments that is easily shown, in standard deviations
 SCATTER = {"equal": 1.0, "ours half": 0.5, "ours twice": 2.0}
 
 
@@ -51,7 +53,10 @@ def measure(device: str, *, tiny: bool = False) -> Iterator[tuple[str, Any]]:
 
 
 def hours(asking: Asking, schedule: tuple[int, ...], count: int) -> dict[str, dict[str, Any]]:
-    """The cost relative to eight seeds of everything, and the decisions, if the paper is right or nothing differs."""
+    """The cost relative to eight seeds of everything, and what is decided, in two cases.
+
+    In the first case, the paper's numbers are true. In the second case, every method has the error of DropNAS.
+    """
     questions = asking.questions
     days = np.array([ROLES[one.role].search_days + AUTHORS_RETRAINING_DAYS for one in asking.experiments])
     stds = np.array([prior.std for prior in questions.priors])
@@ -71,12 +76,12 @@ def hours(asking: Asking, schedule: tuple[int, ...], count: int) -> dict[str, di
 
 
 def wrong(questions: Questions, schedule: tuple[int, ...], count: int, scatter: float) -> dict[str, float]:
-    """The largest share of wrong verdicts over all looks among tables or claims.
+    """For each kind of wrong verdict, the share of reproductions with one at any look, in the worst table or claim.
 
     Args:
-        questions, schedule: the questions, and the seeds at each look.
+        questions, schedule: the questions, and the number of seeds at each look.
         count: number of reproductions.
-        scatter: our deviations, relative to the paper's.
+        scatter: our standard deviations, relative to the paper's.
     """
     stds = scatter * np.array([prior.std for prior in questions.priors])
     claims = replace(questions, numbers=())
@@ -95,7 +100,7 @@ def _means(questions: Questions) -> Array:
 
 
 def without_effect(asking: Asking) -> Array:
-    """The true errors if every method equals DropNAS on its data set, the paper's lowest in the original space."""
+    """The true errors if every method has the error that the paper prints for DropNAS on the same data set."""
     base = {role: _dropnas(asking, role) for role in {one.role for one in asking.experiments}}
     return np.array([base[one.role] for one in asking.experiments])
 
@@ -108,7 +113,7 @@ def _dropnas(asking: Asking, role: str) -> float:
 def _simulated(
     questions: Questions, schedule: tuple[int, ...], stds: Array, margins: float, count: int
 ) -> tuple[Questions, Judged]:
-    """Simulate reproductions of a paper whose eight runs are drawn again; our errors are shifted by some margins."""
+    """Simulate reproductions; each draws the paper's runs again. Our true errors are shifted by `margins` margins."""
     truth = Truth(shifted(questions, margins), stds)
     return questions, simulate(questions, schedule, truth, count, seed=1, paper=_drawn_again)
 
@@ -141,7 +146,7 @@ def _families(questions: Questions) -> Iterator[list[int]]:
 
 
 def worst(questions: Questions, schedule: tuple[int, ...], stds: Array, count: int) -> dict[str, float]:
-    """The share of reproductions in which each claim holds if one comparison has no difference and the others do."""
+    """For each claim, how often it holds if one comparison has no difference and all others have large ones."""
     found = {}
     for claim in questions.claims:
         alone, used = _alone(questions, claim)
@@ -154,7 +159,7 @@ def worst(questions: Questions, schedule: tuple[int, ...], stds: Array, count: i
 
 
 def _alone(questions: Questions, claim: Claim) -> tuple[Questions, list[int]]:
-    """A single claim with its experiments, and their indices."""
+    """Questions with only this claim and its experiments, and the indices of these experiments."""
     used = sorted({at for one in claim.contrasts for at in (*one.lower, *one.higher)})
 
     def renumbered(places: tuple[int, ...]) -> tuple[int, ...]:
@@ -173,7 +178,10 @@ def _by_claim(questions: Questions, shares: Array) -> dict[str, float]:
 
 
 def shifted(questions: Questions, margins: float) -> Array:
-    """The priors' means, shifted by multiples of the margin, alternately up and down; others do not change."""
+    """The priors' means; for experiments with a printed number, they are shifted.
+
+    The shift is `margins` times the margin of the number, alternately up and down.
+    """
     means = _means(questions)
     moved: dict[int, Any] = {}
     for number in questions.numbers:

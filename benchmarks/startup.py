@@ -1,10 +1,10 @@
 """The time from the start of a training stage's process to its first step, compared with importing torch.
 
-Design choices: the real command of a job runs, from a frozen plan, on bundled images that make one step per epoch. The
-clock stops at the line that reports the end of that epoch, so the time includes the evaluation of a few test images.
-All stages take turns. A first round is not counted, because it reads imports from the disk. CPU time is
-that of the process and is meaningful even on a busy machine. On a GPU, the first step includes the start of CUDA,
-warm-up and capture, and there are fewer rounds.
+Design choices: the real command of a job runs, from a frozen plan, on so few bundled images that an epoch is one step.
+The clock stops at the line that reports the end of this epoch, so the time includes the evaluation of a few test
+images. All stages take turns. A first round is not counted, because it reads imports from the disk. CPU time is that of
+the whole process and is meaningful even on a busy machine. On a GPU, the first step includes the start of CUDA, the
+warm-up and the capture of a CUDA graph, and there are fewer rounds.
 """
 
 import os
@@ -80,7 +80,10 @@ def _compute_inputs(runs: list[Run], plan: Path, root: Path) -> None:
 
 
 def _start(run: Run, plan: Path, root: Path) -> Way:
-    """The seconds to the first step of an unpublished run; the process then continues to its end."""
+    """A way that starts the job of a run and returns the seconds to its first step.
+
+    The run's folder is deleted before the start. After the first step, the job continues to its end.
+    """
 
     def once() -> float:
         shutil.rmtree(root / run.folder, ignore_errors=True)
