@@ -5,12 +5,12 @@ are never pooled, because the errors of different methods vary differently. All 
 standard error and degrees of freedom (Welch-Satterthwaite), so the test, the interval and the equivalence test never
 contradict each other.
 
-Welch's approximation is too optimistic in the far tails that Holm's correction uses. If deviations differ by a factor
-of three, a table of twelve cells without any true difference would show a difference in 6 % of cases with eight runs on
-each side, in 9 % with five runs of ours, and in half of the cases with two. Two means are therefore compared with three
-degrees of freedom fewer than Welch's, but at least n - 1 of the smaller sample. If a sample has fewer than five runs,
-the degrees of freedom are n - 1 of the smaller sample (docs/verdicts.md). If no sample has any spread, p-values are 1
-and there is no interval.
+Welch's approximation is too optimistic in the far tails that Holm's correction uses. If our deviation is three times
+the paper's, a table of twelve cells without any true difference would show a difference in 6 % of cases with eight runs
+on each side, in 9 % with five runs of ours, and in half of the cases with two. Two means are therefore compared with
+three degrees of freedom fewer than Welch's, but at least n - 1 of the smaller sample. If a sample has fewer than five
+runs, the degrees of freedom are n - 1 of the smaller sample (docs/verdicts.md). If no sample has any spread, p-values
+are 1 and there is no interval.
 """
 
 import math
