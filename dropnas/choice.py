@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-UNKNOWN_NAME = "unknown_name"  # the type of the pydantic error for any other name
+UNKNOWN_NAME = "unknown_name"  # the type of the pydantic error for a name that is not registered
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """For `Annotated[str, OneOf(names)]`: rejects any other name, and lists the names in the JSON Schema."""
+    """For `Annotated[str, OneOf(names)]`: rejects a name that is not in `names`; the JSON Schema lists the names."""
 
     names: Callable[[], Iterable[str]]  # called whenever a value is checked
 

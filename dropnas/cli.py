@@ -52,7 +52,7 @@ def options(version: Version = False) -> None:
 
 
 def _share(root: Path) -> Path:
-    """If the group may write the store's folder, let it also write the files of this process."""
+    """If the store's folder is writable by its group, make the files of this process writable by the group, too."""
     if root.is_dir() and root.stat().st_mode & stat.S_IWGRP:
         os.umask(os.umask(0) & ~stat.S_IRWXG)
     return root
@@ -309,7 +309,7 @@ def compare(
     as_json: AsJson = False,
     root: Root = HERE,
 ) -> None:
-    """Compare the numbers of two stores: which differ, by how much, with a test."""
+    """Compare two stores: show which of their numbers differ, by how much, and with which p-value."""
     from dropnas.archive.compare_view import comparison
 
     print(comparison(first, second, root, as_json=as_json))
@@ -432,7 +432,7 @@ def _start(parameters: Path, options: Sequence[str], root: Path, verbose: bool) 
     start = prepare(parameters, options, root)
     if start.question:
         ask(start)
-    from dropnas.monitor.live_run import run as run_plan  # imports pandas, which Snakemake's answers do not need
+    from dropnas.monitor.live_run import run as run_plan  # imports pandas, which `ask` does not need
 
     return run_plan(start, parameters, root, verbose=verbose)
 
@@ -492,7 +492,7 @@ def schema() -> None:
 def main() -> None:
     """Run the command line; an error that the user can correct gives one line and status 1."""
     if not os.environ.get("PYTHONSAFEPATH"):
-        sys.path.insert(0, os.getcwd())  # a user's package in the working directory
+        sys.path.insert(0, os.getcwd())  # for importing a user's package from the working directory
     encoding.replace_missing_signs()
     account.use_name()
     try:

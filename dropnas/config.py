@@ -60,7 +60,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 @dataclass(frozen=True)
 class Augmented:
-    """The augmented protocol of Tables 1 and 2: that of the retraining, with AutoAugment and more epochs.
+    """The augmented protocol of Tables 1 and 2: the protocol of the retraining, with AutoAugment and more epochs.
 
     Attributes:
         epochs: number of epochs of the training.
@@ -153,10 +153,11 @@ class Machine:
     Attributes:
         device: `auto` takes a free GPU, or the CPU if there is none. It fails if the job has a GPU that torch does not
             see. `cpu`, `cuda` and `cuda:N` require that device.
-        threads: number of CPU threads of one job; it is fixed because it changes the rounding of sums.
+        threads: number of CPU threads of one job. It does not follow the machine's number of cores, because it changes
+            the rounding of sums.
         workers: number of processes that decode ImageNet's images.
-        runs_per_job: number of runs of a stage that share one process. Without an entry for `search`, the searches of
-            one group (`search.group_seeds`) share a process.
+        runs_per_job: number of runs that share one process, for each stage. Without an entry for `search`, the searches
+            of one group (`search.group_seeds`) share a process.
         seeds_at_once: largest number of seeds in one group; 0 takes as many as fit into memory.
         transfer_processes: number of processes that share one training on ImageNet, each with its own GPU, threads and
             memory.
@@ -186,11 +187,11 @@ class Parameters:
         profile: name of the results' folder, shown in every table.
         description: the purpose of this file, in a sentence or two.
         reproduction: whether protocol and data are the paper's, so that results may be compared with the paper.
-        datasets: the data set to use for each of the paper's three: `cifar10`, `cifar100`, `imagenet`.
+        datasets: for each of the paper's data sets (`cifar10`, `cifar100`, `imagenet`), the data set to use.
         seeds: number of searches of each setting, with seeds 0, 1, …; or `{looks: [3, 5], most: 8}`, which gives all
             settings the first number of seeds and undecided ones the next numbers (docs/ladder.md).
-        seeds_of: number of seeds of single tables and figures, if it differs.
-        seeds_at: number of seeds of single experiments, if it differs; the key is the folder of the experiment's first
+        seeds_of: number of seeds of a table or figure, by its name, if it differs from `seeds`.
+        seeds_at: number of seeds of an experiment, if it differs from `seeds`; the key is the folder of its first
             training.
         look: the look of `seeds.looks` that this file starts; `run` writes it, together with `seeds_at`.
         best_of_seeds: whether to make the runs that need the best of the seeds: augmented retrainings, ImageNet,
@@ -322,9 +323,9 @@ def read_parameters(file: Path) -> Parameters:
 
 
 def write_parameters(parameters: Parameters, file: Path, header: Sequence[str]) -> None:
-    """Write a parameter file that reads as these parameters, with a comment at its top; defaults are left out.
+    """Write a parameter file from which these parameters can be read; defaults are left out, and a comment is added.
 
-    Raises a DropnasError if another file exists there.
+    Raises a DropnasError if the file exists with other content.
     """
     values = TypeAdapter(Parameters).dump_python(parameters, mode="json", exclude_defaults=True)
     text = "".join(f"# {line}".rstrip() + "\n" for line in header)

@@ -1,4 +1,4 @@
-r"""Compares our runs with one printed number: the lowest error of m runs, whose deviation need not be printed.
+r"""Compares our runs with the printed lowest error of m runs, even if the deviation of those m runs is not printed.
 
 Under one common normal distribution, the pivot T = (printed lowest − our mean) / our deviation depends only on n, the
 number of our runs, and on m. With a normal Z and an independent S² = χ²(n−1)/(n−1),
@@ -32,14 +32,17 @@ FARTHEST = 1e7  # limit of the search for a quantile, in units of our deviation
 
 @cache
 def _normal_rule(n: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Nodes and weights for the expectation over Z/√n."""
+    """Quadrature nodes and weights for the expectation over Z/√n."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(NORMAL_NODES)
     return nodes / math.sqrt(n), weights / math.sqrt(2 * math.pi)
 
 
 @cache
 def _spread_rule(freedom: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Nodes and weights for the expectation over S; the nodes are dense near 0, which determines far quantiles."""
+    """Quadrature nodes and weights for the expectation over S.
+
+    The nodes are dense near 0, because small S determine the far quantiles of T.
+    """
     from scipy.stats import chi  # slow to import, and not needed for planning
 
     nodes, weights = np.polynomial.legendre.leggauss(SPREAD_NODES)
@@ -83,11 +86,11 @@ def scatter_alike(ours: Sample, paper: Sample) -> bool:
 
 
 def compare_lowest(ours: Sample, printed: float, m: int, margin: float, paper: Sample | None = None) -> Comparison:
-    """Compare our runs with the printed lowest of m runs: test for a shift, and for equivalence within ± margin.
+    """Compare our runs with the printed lowest error of m runs: test for a shift, and for equivalence within ± margin.
 
     Args:
         printed: the lowest error of m runs.
-        m: number of those runs; 1 for a single training.
+        m: number of runs behind the printed error; 1 for a single training.
         margin: the largest difference that counts as agreement, in the unit of the errors.
         paper: the m runs, if their deviation is printed. If that deviation differs too much from ours, p-values are 1
             and there is no interval.

@@ -5,11 +5,12 @@ are never pooled, because the errors of different methods vary differently. All 
 standard error and degrees of freedom (Welch-Satterthwaite), so the test, the interval and the equivalence test never
 contradict each other.
 
-Welch's approximation is too optimistic in the far tails that Holm's correction uses. If deviations differ by a factor
-of three, a table of twelve cells without any true difference would show a difference in 6 % of cases with eight runs on
-each side, in 9 % with five, and in half of the cases with two. Two means are therefore compared with three degrees of
-freedom fewer than Welch's, but at least those of the smaller sample. Below five runs, the degrees of freedom are those
-of the smaller sample (docs/verdicts.md). If no sample has any spread, p-values are 1 and there is no interval.
+Welch's approximation is too optimistic in the far tails that Holm's correction uses. If our deviation is three times
+the paper's, a table of twelve cells without any true difference would show a difference in 6 % of cases with eight runs
+on each side, in 9 % with five runs of ours, and in half of the cases with two. Two means are therefore compared with
+three degrees of freedom fewer than Welch's, but at least n - 1 of the smaller sample. If a sample has fewer than five
+runs, the degrees of freedom are n - 1 of the smaller sample (docs/verdicts.md). If no sample has any spread, p-values
+are 1 and there is no interval.
 """
 
 import math
@@ -74,7 +75,7 @@ class Estimate:
         return float(stdtrit(self.freedom, 0.95) + stdtrit(self.freedom, POWER)) * self.error
 
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval; None without any spread."""
+        """The 95 % confidence interval; None if no sample has any spread."""
         if not self.error:
             return None
         half = float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2)) * self.error
@@ -86,7 +87,8 @@ class Comparison:
     """One of our numbers compared with one of the paper."""
 
     difference: float  # ours minus the paper's, in the unit of both
-    # the 95 % confidence interval of the difference, not corrected for other comparisons; None without any spread
+    # the 95 % confidence interval of the difference, not corrected for other comparisons; None if no sample has any
+    # spread or, in the comparison of a lowest error, if the deviations differ too much
     interval: tuple[float, float] | None
     p_differs: float  # two-sided p-value of a difference
     p_agrees: float  # p-value of equivalence within the margin

@@ -1,6 +1,6 @@
 """The configurations of the diagnostics behind Figures 1, 4 and 5.
 
-The plan imports this module, so it must not import torch.
+Planning imports this module, which therefore must not import torch.
 """
 
 from dataclasses import dataclass, field

@@ -2,11 +2,11 @@
 
 Design choices: the "predicted alpha" of Figure 5 is between 0.10 and 0.16, around 1/8. It is therefore p of Eq. 1, a
 softmax over all eight operations (Section 5.5). The correlated accuracy is the best test accuracy of any epoch, as
-everywhere in the paper; the accuracy of the final epoch is also recorded. Seven points are few, so each coefficient has
-a 95 % interval. Both intervals use Fisher's z; Spearman's has the variance (1 + rho^2 / 2) / (n - 3) of Bonett and
-Wright (2000). A coefficient of ±1 has no interval: Fisher's z is infinite, and an interval of width zero would claim
-certainty. Spearman's p-value comes from a permutation test, exact up to EXACT permutations, because the usual
-approximation by t needs many points.
+everywhere in the paper; the accuracy of the final epoch is also recorded. Seven points are few, so Pearson's and
+Spearman's coefficients have 95 % intervals. Both intervals use Fisher's z. For Spearman's rho, z has the variance
+(1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000). A coefficient of ±1 has no interval: Fisher's z is infinite, and
+an interval of width zero would claim certainty. Spearman's p-value comes from a permutation test, exact up to EXACT
+permutations, because the usual approximation by t needs many points.
 """
 
 import math
@@ -28,7 +28,7 @@ from dropnas.space.spaces import edges
 from dropnas.workspace import Workspace
 
 CONFIDENCE = 0.95
-FEWEST = 4  # values; the variance of Fisher's z is 1 / (n - 3)
+FEWEST = 4  # smallest number of points; Fisher's z has the variance 1 / (n - 3)
 EXACT = 10_000  # largest number of permutations; seven points have 5,040. If there are more, they are sampled
 UNDEFINED = Coefficient(None, None, None, None)
 

@@ -2,7 +2,8 @@
 
 A group that loses all its operations is drawn again, so the effective rate is below p_d. At the paper's own rate the
 difference is negligible. The paper describes SNAS by p_d = 0.875 (one of eight operations is kept) and ProxylessNAS by
-0.75 (two are kept). Because groups are drawn again, an edge in fact keeps 2.41 and 2.93 of eight operations on average.
+0.75 (two are kept). Because groups are drawn again, an edge in fact keeps on average 2.41 of eight operations for
+0.875, and 2.93 for 0.75.
 """
 
 from dropnas.space.names import PAPER_GROUP

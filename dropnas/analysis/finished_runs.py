@@ -25,7 +25,7 @@ class Run:
     stage: str
     device: str  # model of the GPU or CPU
     seconds: float  # total computing time, including all interrupted attempts
-    data: str  # readable name of the first input; for a training, this is its data set
+    data: str  # name of the first input without its identity; for a training, this is its data set
 
     @property
     def name(self) -> str:

@@ -7,12 +7,12 @@ whose correlation at times s < t is √(s/t), by recursive numerical integration
 no lower boundaries for futility. The level holds even if sampling continues after a boundary is crossed.
 
 With few seeds, the statistic is not normal. A boundary is therefore used as a nominal level: at each look, the p-value
-of the exact or Welch test is compared with the tail probability of the boundary (Jennison and Turnbull, Section 3.8,
-"significance level approach"). Simulated reproductions confirm that the level holds (docs/verdicts.md).
+of Welch's test is compared with the tail probability of the boundary (Jennison and Turnbull, Section 3.8, "significance
+level approach"). Simulated reproductions confirm that the level holds (docs/verdicts.md).
 
-Design choices: everything is based on the p-value over all looks. It is the smallest level at which the design has
-rejected so far, and Holm's correction and intersection-union tests treat it like any other p-value. The functions work
-on numpy arrays, so one table of boundaries serves ten thousand simulated reproductions and the real one.
+Design choices: everything is based on the p-value over all looks. It is the smallest level of the design at which one
+of the looks so far rejects. Holm's correction and intersection-union tests treat it like any other p-value. The
+functions work on numpy arrays, so one table of boundaries serves ten thousand simulated reproductions and the real one.
 """
 
 import math
@@ -50,7 +50,7 @@ class _Inside:
     """The distribution of the z statistic at a look, restricted to paths that have crossed no boundary so far."""
 
     time: float
-    nodes: Array  # [designs, nodes]
+    nodes: Array  # quadrature nodes of z, [designs, nodes]
     mass: Array  # the probability at each node
 
     def above(self, z: Array, time: float, drift: float = 0.0) -> Array:
@@ -60,7 +60,7 @@ class _Inside:
         return np.asarray((self.mass * ndtr(-gap)).sum(axis=1))
 
     def next(self, low: Array, high: Array, time: float, count: int, drift: float = 0.0) -> "_Inside":
-        """The distribution between low and high at a later time."""
+        """The distribution of z at a later time, restricted to the range between low and high."""
         centre, step = drift * math.sqrt(time), math.sqrt(time - self.time)
         low, high = np.maximum(low, centre - TAIL), np.clip(high, centre - TAIL, centre + TAIL)
         at, weights = _rule(count)
@@ -83,7 +83,7 @@ def _start(designs: int) -> _Inside:
 
 
 def _nodes(fractions: Sequence[float]) -> int:
-    """The number of nodes; looks close to each other need more, because their conditional distribution is narrow."""
+    """The number of quadrature nodes; looks close in time need more, because the conditional distribution is narrow."""
     steps = [math.sqrt(1 - before / after) for before, after in pairwise(fractions)]
     return int(min(MOST_NODES, max(FEWEST_NODES, PER_DEVIATION / min(steps, default=1.0))))
 
@@ -115,7 +115,9 @@ def boundaries(levels: Sequence[float] | Array, fractions: Sequence[float]) -> A
 def exits(
     low: Sequence[float], high: Sequence[float], fractions: Sequence[float], drift: float = 0.0
 ) -> tuple[Array, Array]:
-    """The probabilities of leaving below and above at each look, for a z statistic with mean drift · √fraction.
+    """For each look, the probabilities that z crosses the lower or the upper boundary there for the first time.
+
+    The z statistic has the mean drift · √fraction.
 
     Args:
         low, high: boundaries of z; -inf and inf mean none.
@@ -172,7 +174,7 @@ def repeated_interval(
 ) -> tuple[float, float] | None:
     """The repeated confidence interval at a look; None if the error is 0.
 
-    With this confidence, the intervals of all looks cover the true value.
+    With this confidence, the intervals of all looks cover the true value simultaneously.
     """
     if not error:
         return None

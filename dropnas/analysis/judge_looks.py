@@ -1,17 +1,17 @@
-"""Decides from the means and deviations at an interim look which questions are answered, continue, or are given up.
+"""Decides at an interim look, from means and deviations, which questions are answered, continued, or given up.
 
 The same code judges the real reproduction and ten thousand simulated ones. Arrays therefore have an axis for the
 reproductions, of length 1 for the real one. Comparisons with printed means are decided by Welch's test and an
 equivalence test, with Holm's correction over a table. A claim holds only if all its contrasts are significant, without
 correction (intersection-union test). It is contradicted if the opposite of one contrast is significant with
-Bonferroni's correction. All p-values are valid over all looks (`group_sequential`), where time is the fraction of the
-largest number of seeds. The paper's runs are the same at every look, so the statistics of the looks are more strongly
-correlated than the boundaries assume. This makes the tests conservative.
+Bonferroni's correction. All p-values are valid over all looks (`group_sequential`); the time of a look is its number of
+seeds, divided by the largest number. The paper's runs are the same at every look, so the statistics of the looks are
+more strongly correlated than the boundaries assume. This makes the tests conservative.
 
-An undecided question continues unless even the largest number of seeds is unlikely to decide it: its conditional power
-is below one in five. The conditional power assumes the current trend, and a deviation pooled from ours and the expected
-one. This rule changes no error rate, because the boundaries do not depend on it. A question that was given up is
-therefore judged again if its experiments get further seeds for another question.
+An undecided question is given up if its conditional power is below one in five: then even the largest number of seeds
+is unlikely to decide it. All other undecided questions continue. The conditional power assumes the current trend, and a
+deviation pooled from ours and the expected one. This rule changes no error rate, because the boundaries do not depend
+on it. A question that was given up is therefore judged again if its experiments get further seeds for another question.
 """
 
 from dataclasses import dataclass, replace
@@ -116,18 +116,18 @@ class Judged:
     # one-sided p-values of each number over all looks, [4, reproductions, numbers]: above 0, below 0, above -margin,
     # below the margin
     sides: Array
-    # lower, higher: for each contrast, the p-value that it is below 0, and that it is above 0
+    # lower, higher: one-sided p-values of each contrast over all looks, for being below 0 and for being above 0
     lower: Array
     higher: Array
     # differs, agrees: p-values of each number, corrected over its table
     differs: Array
     agrees: Array
-    number_since: NDArray[np.int64]  # the look that decided each number; -1 means undecided
+    number_since: NDArray[np.int64]  # index of the look that decided each number; -1 means undecided
     # holds, contradicted: whether each claim holds or is contradicted
     holds: Flags
     contradicted: Flags
-    claim_since: NDArray[np.int64]  # the look that decided each claim; -1 means undecided
-    # number_open, claim_open: whether each number and each claim continues
+    claim_since: NDArray[np.int64]  # index of the look that decided each claim; -1 means undecided
+    # number_open, claim_open: whether each number and each claim is undecided and continues
     number_open: Flags
     claim_open: Flags
     next: Flags  # experiments that need the seeds of the next look
@@ -249,7 +249,7 @@ def _judge_claims(asked: Asked, now: Judged, means: Array, stds: Array) -> Judge
 
 
 def _claims_present(asked: Asked, now: Judged) -> Flags:
-    """Claims for which every contrast that is not yet significant has the seeds of this look."""
+    """Claims in which each contrast is already significant, or all its experiments have the seeds of this look."""
     lacking = _lacking(asked, now) & (now.lower > LEVEL)
     found = np.ones_like(now.claim_open)
     for index, rows in enumerate(asked.of_claims):
@@ -300,7 +300,11 @@ def _last_nominal(levels: Array, asked: Asked) -> Array:
 
 
 def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Array:
-    """Conditional power of each claim: the smaller chance of its open contrasts, or that one contradicts the claim."""
+    """Conditional power of each claim: the chance that it will hold, or that it will be contradicted if this is larger.
+
+    The claim will hold with the chance of its contrast that is least likely to become significant. It will be
+    contradicted with the chance of its contrast that is most likely to become significant in the opposite direction.
+    """
     n, most, weights = asked.schedule[now.look], asked.schedule[-1], asked.weights
     value, unit = means @ weights.T, np.sqrt(pooled**2 @ (weights**2).T)
     freedom = contrast_freedom(asked, pooled, most)

@@ -82,8 +82,8 @@ def opened(file: Path) -> Iterator[Archive]:
     """Open an archive.
 
     Raises:
-        DropnasError: the file is not an archive or is damaged, contains anything but plain files, or has a list of
-            checksums that does not name exactly its files.
+        DropnasError: the file is not an archive or is damaged, it contains a link, an unsafe name or a name twice, or
+            its list of checksums lacks one of its files or names another file.
     """
     with ExitStack() as stack:
         with _damage_reported(file):

@@ -64,7 +64,8 @@ class Reproduction:
     Attributes:
         plan: folder of the frozen plan; all folders here are relative to the store's root.
         planned: number of runs in the plan.
-        records: the record of each finished run, by its folder, inputs first.
+        records: the entry `run` of each finished run's manifest, by the run's folder. The inputs of a run come before
+            it.
         verdict: a sentence on the outcome of the paper's claims.
     """
 

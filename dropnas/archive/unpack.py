@@ -39,7 +39,7 @@ class Unpacked:
         profile: the plan's profile.
         runs: number of runs in the archive.
         specs: specs of the tables and figures that the installed code can compute.
-        kept: names of tables and figures that another version of the code made; they are copied from it.
+        kept: names of tables and figures that another version of the code made; they are copied from the archive.
     """
 
     plan: Path
@@ -53,7 +53,7 @@ def unpack(archive: Archive, root: Path) -> Unpacked:
     """Move the content of an archive into a store, which may be new. Runs that are already there do not change.
 
     Raises:
-        DropnasError: the archive is damaged or was edited, or the store has another computation of one of its runs.
+        DropnasError: the archive is damaged or was edited, or one of its runs is in the store with another manifest.
     """
     store = Store(root)
     with staging(store) as staged:
@@ -109,7 +109,10 @@ def _runs(archive: Archive, staged: Path, plan: Content) -> list[SharedRun]:
 
 
 def _require_none_other(runs: Sequence[SharedRun], store: Store) -> None:
-    """Check that the store has no other computation of these runs. Tables and figures may differ: they are rebuilt."""
+    """Check that runs which are already in the store have the same manifest there.
+
+    Tables and figures may differ, because they are rebuilt.
+    """
     for run in runs:
         here, shown = store.root / run.folder, run.folder.split("/")[1] in SHOWN
         if store.is_published(here) and sha256(here / MANIFEST) != run.version and not shown:
@@ -133,7 +136,10 @@ def _shown(folder: Path, plan: Content, there: set[str]) -> tuple[list[Spec], li
 
 
 def _settle(staged: Path, folder: Path) -> None:
-    """Move a frozen plan into the store. An existing plan of that name is the same, because the name is its hash."""
+    """Move a frozen plan into the store.
+
+    An existing plan of that name is the same, because the name is the hash of the content.
+    """
     if folder.exists():
         check(folder)
         return

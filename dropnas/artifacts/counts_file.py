@@ -15,10 +15,10 @@ class Counted:
     table: str  # the table that prints it
     network: str  # the network of that table: `cifar10`, `cifar100` or `imagenet`
     printed: dict[str, Any]  # the numbers that the paper prints, as in published.yaml; `params_m` is in 10^6
-    # number of weights without the auxiliary tower and, unless `squeeze_excitation` is set, without
-    # squeeze-and-excitation
+    # number of weights without the auxiliary tower; weights of squeeze-and-excitation count only if
+    # `squeeze_excitation` is true
     parameters: int
-    as_released: float  # the count of the release's logger: with the tower, in units of 2^20
+    as_released: float  # the weights as the authors' code counts them: with the tower, in units of 2^20
     multiply_adds: int  # for one image, of the network that `parameters` counts
     # whether the three counts include squeeze-and-excitation, as in the paper's own rows of Table 3
     squeeze_excitation: bool

@@ -1,4 +1,4 @@
-"""derivation.json: how a genotype was derived, and the genotypes by both scores."""
+"""derivation.json: how a genotype was derived, and the genotypes by raw alpha and by probability."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -11,7 +11,7 @@ from dropnas.artifacts.json_file import JsonFile
 class DerivationFile(JsonFile):
     FILE: ClassVar[str] = "derivation.json"
 
-    # `strategy` if the search method derived it by its own rule, otherwise `alphas`
+    # `strategy` if the search method derived the genotype by its own rule, otherwise `alphas`
     rule: Literal["strategy", "alphas"]
     # score, skips: options of the rule `alphas`
     score: str

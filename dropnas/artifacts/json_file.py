@@ -109,9 +109,9 @@ class JsonFile:
 def _first(errors: Sequence[Mapping[str, Any]]) -> str:
     """Describe the first wrong field.
 
-    A number that is not finite comes first: if a value may have several forms, pydantic reports the errors of each
-    form, and an infinite number or NaN belongs to the intended one. An unknown key comes second, because it may be a
-    misspelt missing key.
+    A number that is not finite comes first: if a field accepts several types, pydantic reports an error for each
+    type, and only this error names the true fault. An unknown key comes second, because it may be a misspelt missing
+    key.
     """
     first = next((one for kind in (NOT_FINITE, UNKNOWN) for one in errors if one["type"] == kind), errors[0])
     field = ".".join(map(str, first["loc"])) or "the file"

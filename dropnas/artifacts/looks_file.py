@@ -18,7 +18,7 @@ class LookedNumber:
     row: str
     column: str
     verdict: str  # agrees, differs or undecided
-    look: int  # the look that decided or stopped the question, or else the last look
+    look: int  # the look that decided or stopped the question, or else the last one; 1 is the first, 0 means none
     seeds: int  # number of seeds at that look
     when: str  # what happened at that look, in words
     difference: float | None  # ours minus the paper's at that look
@@ -38,7 +38,7 @@ class LookedContrast:
     difference: float | None
     unbiased: float | None
     interval: Interval | None
-    p: float
+    p: float  # one-sided p-value over all looks, in the direction of the claim
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LookedClaim:
 
     id: str
     claim: str
-    outcome: str
+    outcome: str  # holds, contradicted or undecided
     look: int
     seeds: int
     when: str

@@ -40,7 +40,8 @@ class MetricsFile:
     def read(cls, folder: Path) -> Self:
         """Read the metrics of a run.
 
-        Raises a DropnasError if the file is missing, a row has other columns, or a cell is not a finite number.
+        Raises a DropnasError if the file is missing, a row has more or fewer cells than the header, or a cell is
+        neither empty nor a finite number.
         """
         path = folder / METRICS
         try:

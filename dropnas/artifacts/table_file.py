@@ -18,14 +18,16 @@ class TableNumber:
     column_label: str
     quantity: str  # name of the quantity, with its convention or epoch
     source: str  # the line of the table that shows the number (`dropnas.report.table.Line`); empty if none does
-    ours: str = ""  # our number as shown; ours_mean to ours_values: its statistics; n: number of values
+    # ours: our number as shown in the table; ours_mean to ours_values: its statistics over n values
+    ours: str = ""
     ours_mean: float | None = None
     ours_std: float | None = None
     ours_population_std: float | None = None
     n: int | None = None
     ours_best: float | None = None
     ours_values: tuple[float, ...] = ()
-    paper: str = ""  # the paper's text; paper_mean, paper_std, paper_best: the numbers in it
+    # paper: the paper's text in this cell; paper_mean, paper_std, paper_best: the numbers in this text
+    paper: str = ""
     paper_mean: float | None = None
     paper_std: float | None = None
     paper_best: float | None = None

@@ -25,7 +25,7 @@ class NetworkFile(JsonFile):
     # cell (ImageNet only)
     pool_norm: bool
     squeeze_excitation: bool
-    image_size: tuple[int, int]  # height and width of the images that it was trained for
+    image_size: tuple[int, int]  # height and width of the images on which the network was trained
 
     def __post_init__(self) -> None:
         if self.network == "cifar" and self.squeeze_excitation:

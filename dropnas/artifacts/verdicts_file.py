@@ -20,7 +20,7 @@ class CellVerdict:
     # row_label, column_label: the labels in the table
     row_label: str
     column_label: str
-    quantity: str  # our quantity in the comparison
+    quantity: str  # name of our quantity that is compared
     kind: Kind  # a `mean` over seeds, the `best` of eight, or a `single` training
     # ours_text, paper_text: the compared numbers, in the digits of the table
     ours_text: str
@@ -72,12 +72,12 @@ class ClaimResult:
     claim: str  # the claim in one line
     where: str  # its place in the paper
     test: str  # the test that decides it, in words
-    # outcome, detail, comparisons: the decision by our runs at the best epoch on test, as in the paper
+    # outcome, detail, comparisons: the decision by the lowest test errors of our runs, as in the paper
     outcome: str
     detail: str
     comparisons: tuple[Compared, ...]
     comparable: bool  # whether our runs may be compared with the paper; False for smoke, mini and other data sets
-    by_final_epoch: Decided | None = None  # the decision by our runs at the final epoch; None if it is unknown
+    by_final_epoch: Decided | None = None  # the decision by our final test errors; None if they are not tested
     by_paper: Decided | None = None  # the decision by the paper's printed numbers; None if it prints none
 
 
