@@ -1,4 +1,4 @@
-"""Checks the container image, if jobs run in one: that a runtime is here, and that the image opens and has torch."""
+"""Checks the container image, if jobs run in one: that this node has a runtime, and that the image works."""
 
 import os
 from pathlib import Path

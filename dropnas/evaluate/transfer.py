@@ -188,8 +188,9 @@ class Transfer:
 def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Tensor], number: int) -> list[Tensor]:
     """Apply AutoAugment, in a decoding process, to the micro-batch with this number in an epoch.
 
-    The number counts the micro-batches of one process. It has `own` of them in each step, beginning with index `first`.
-    This is not a method, because a reference to the Transfer would keep the decoding processes alive.
+    `number` counts the micro-batches of one process in the epoch. In each step, the process computes `own`
+    micro-batches, the first of which has the index `first` among those of all processes. This is not a method, because
+    a reference to the Transfer would keep the decoding processes alive.
     """
     position = (epoch, number // own, first + number % own)
     return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), seed, position))

@@ -106,7 +106,7 @@ def _stages(work: DataFrame) -> Table:
 def _running(snapshot: Snapshot) -> Table:
     """The running runs in the order of their start; runs that differ only in their seed share a line.
 
-    They have separate lines if their progress differs.
+    They get separate lines if their progress differs.
     """
     groups = defaultdict[tuple[str, str], list[tuple[float, int | None]]](list)
     running = snapshot.running.sort_values("started")

@@ -145,7 +145,7 @@ def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:
 
 
 def timing(work: Compute, full: int, share: float, device: str) -> Timing:
-    """Time the work on a batch of `full` images, for `share` seconds, or longer if a few repetitions need it."""
+    """Time the work on a batch of `full` images. This takes `share` seconds, or longer if three repetitions need it."""
     ends = time.monotonic() + share
     size = small = min(SMALLEST, full)
     _seconds(work, small, device)  # the first batch compiles and allocates
@@ -168,8 +168,9 @@ def through_line(small: int, shortest: Sequence[float], size: int, times: Sequen
     """The time of a full batch, extrapolated from repetitions of a small and a larger batch.
 
     The result is at least the time of the larger batch, and at most this time scaled to the full batch. The spread
-    is the range of four values, as a fraction of the result: the result, the result without these bounds, and the
-    extrapolations from the 10 % quantile of the small batch and the 90 % quantile of the larger one, and the reverse.
+    is the range of four values, as a fraction of the result: the result, the result without these bounds, and two more
+    extrapolations. One uses the 10 % quantile of the small batch and the 90 % quantile of the larger one, the other one
+    uses the 90 % and the 10 % quantile.
     """
 
     def line(short: float, long: float) -> float:
