@@ -1,7 +1,7 @@
 """Code of a user's own package, named in a parameter file or a genotype as `package.module:ATTRIBUTE`.
 
-Only this module imports by name. The code fingerprint covers the code with these names, so the user's code is part of
-the identity of each run that uses it.
+No other module imports code by such a name. The code fingerprint of a run includes the code that is named, so the
+user's code is part of the identity of each run that uses it.
 """
 
 import importlib
@@ -41,9 +41,10 @@ def load(reference: str) -> Any:
 
 
 def blamed(error: BaseException) -> str:
-    """The user's code that raised an exception: `package.module:Class.method at file, line`; empty if there is none.
+    """The user's code that raised an exception: `package.module:Class.method at file, line`; or empty.
 
-    The method is the last one that was called from outside of user packages. The line is the last one inside of them.
+    The text is empty if no code of a user is in the traceback. The method is the last one that code outside of the
+    users' packages called. The line is the last one inside of these packages.
     """
     found, is_inside = "", False
     for frame, line in traceback.walk_tb(error.__traceback__):

@@ -1,8 +1,8 @@
-"""Prepared images of the `arrays` kind, ready for a training loop.
+"""Loads a prepared dataset of the `arrays` kind (images and labels in .npy files) for a training loop.
 
 Design choices: the .npy files are mapped into memory, so on a CPU loading is instant and processes share one copy. For
-a GPU, the dataset is copied once. Images stay in uint8 and NHWC, as in the file. Each batch is made contiguous NCHW
-with three channels, so its memory format does not depend on the source.
+a GPU, each split is copied once. Images stay in uint8 and NHWC, as in the file. Each batch is made contiguous NCHW with
+three channels, so its memory format does not depend on the source.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from dropnas.errors import DropnasError
 
 @dataclass(frozen=True)
 class ImageArrays:
-    """One split on one device."""
+    """One split of a prepared dataset, on one device."""
 
     images: Tensor  # uint8 (N, C, H, W), C = 1 or 3; a view of NHWC memory
     labels: Tensor  # int64 (N,)
     classes: int
-    mean: Tensor  # float32 (3,), of the training images scaled to 0..1, on the same device
-    std: Tensor  # float32 (3,), of the same images
+    mean: Tensor  # float32 (3,), of each channel of the training images, with pixels in 0..1; on the same device
+    std: Tensor  # float32 (3,), of the same pixels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -69,7 +69,7 @@ def map_split(folder: Path, dataset: Dataset, split: Split) -> tuple[NDArray[np.
 
 
 def map_array(path: Path, dtype: type[np.generic] | None, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Map a .npy file into memory (copy on write, as torch requires) and check its shape and, if given, its type.
+    """Map a .npy file into memory (copy on write, as torch requires) and check its shape and, if given, its dtype.
 
     Raises:
         DropnasError: the file is missing, truncated, or not the expected array.

@@ -1,9 +1,9 @@
 """Augmentation of batches on their device (Section 4.2; crop, flip and Cutout as in DARTS).
 
-Design choices: each image has its own random numbers. A batch is still augmented by one gather, without a loop over
-images or a synchronisation with the host. The `draw_…` functions can draw the numbers of an epoch in advance, on the
-CPU for any device. Crop and flip work on uint8 images, with a black border as in the release. Cutout works on
-normalised images, so its square has the mean colour.
+Design choices: each image has its own random crop, flip and Cutout square. A batch is still augmented without a loop
+over its images, and without a synchronisation with the host. The `draw_…` functions draw these random choices. They can
+draw those of an epoch in advance, and on the CPU even if the images are on a GPU. Crop and flip work on uint8 images,
+with a black border as in the authors' code. Cutout works on normalised images, so its square has the mean colour.
 """
 
 import torch
@@ -79,7 +79,10 @@ def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def _hole(length: int, side: int, centres: Tensor) -> Tensor:
-    """Bool (B, length): `side` positions around each centre; if `side` is even, one more before than after it."""
+    """The erased positions along one axis, bool (B, length): `side` positions around each centre.
+
+    If `side` is even, one more position is erased before the centre than after it.
+    """
     start = (centres - side // 2)[:, None]
     positions = torch.arange(length, device=centres.device)
     return (positions >= start) & (positions < start + side)

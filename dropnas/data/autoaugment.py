@@ -3,8 +3,8 @@
 Design choices: the policies are torchvision's. Each image draws one of 25 sub-policies, and each of its two operations
 is applied with its own probability. Operations are drawn in advance, as indices, for a batch or an epoch.
 `dropnas.data.operation_tables` applies them to a batch or image by image; the pixels are the same. Levels are the
-paper's ten uniform steps. Geometric operations and enhancements get a random sign; each level changes an enhancement's
-factor by 0.1, within 0.1..1.9.
+ten uniform steps of the AutoAugment paper. Geometric operations and the four enhancements (Brightness, Color, Contrast,
+Sharpness) get a random sign. Each level changes the factor of an enhancement by 0.1, within 0.1..1.9.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ class _Listed:
 
     operations: tuple[Operation, ...]
     numbers: Tensor  # int64 (25, 2, 2): indices into `operations`, by sub-policy, slot and sign (+, -)
-    probabilities: Tensor  # float32 (25, 2): by sub-policy and operation
+    probabilities: Tensor  # float32 (25, 2): by sub-policy and slot
 
 
 @cache

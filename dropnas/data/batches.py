@@ -1,4 +1,4 @@
-"""The held-out training images, the order of the others in an epoch, and the sizes of its batches.
+"""Which training images are held out, in which order an epoch uses the others, and how large its batches are.
 
 Design choices: the order depends only on (seed, epoch), so that an epoch can be resumed at any step. As in the authors'
 loader, a smaller last batch is used too, unless it has only one image: batch norm needs two. Held-out images train the

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-COMPONENTS = (1, 3)  # of JPEGs that both decoders read in the same way: grey and colour
+COMPONENTS = (1, 3)  # numbers of components of the JPEGs that both decoders read alike: grey and colour
 
 
 def decode(data: bytes) -> Tensor:

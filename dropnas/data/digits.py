@@ -34,7 +34,7 @@ def digits(*_: object) -> Arrays:
 
 
 def digit_pairs(*_: object) -> Arrays:
-    """`digit-pairs`: 100 classes (ten times the left digit plus the right one), 8x16x1; 6,000 and 2,000 images."""
+    """`digit-pairs`: 100 classes (10 * left digit + right digit), 8x16x1; 6,000 training and 2,000 test images."""
     train, test = (_pairs(*one) for one in zip(_by_class(), (TRAIN_PAIRS, TEST_PAIRS), strict=True))
     return Arrays(len(train), _interleave(train), _interleave(test))
 
@@ -42,7 +42,7 @@ def digit_pairs(*_: object) -> Arrays:
 def digits_224(config: DatasetConfig, *_: object) -> Arrays:
     """`digits-224`: `digits`, enlarged bilinearly to 224x224x1.
 
-    The configured limits are applied first, because enlarging multiplies the bytes by 784.
+    The limits `train_images` and `test_images` are applied first, because enlarging multiplies the bytes by 784.
     """
     small = digits()
     return Arrays(small.classes, _enlarged(small.train, config.train_images), _enlarged(small.test, config.test_images))

@@ -46,8 +46,8 @@ def list_images(location: Path) -> Listing:
     """Find the images of a folder or tar and sort them into splits and classes.
 
     Raises:
-        DropnasError: there is no image, the layout is none of those above, a flat val/ has no labels, or the tar is
-            damaged.
+        DropnasError: there is no image, the layout is none of those in the module's docstring, a flat val/ has no
+            labels, or the tar is damaged.
     """
     entries = entries_of(location)
     images = [entry for entry in entries if PurePosixPath(entry.path).suffix.lower() in SUFFIXES]

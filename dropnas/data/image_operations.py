@@ -36,7 +36,7 @@ def _shear(images: Tensor, x: float, y: float) -> Tensor:
 
 
 def _translate(images: Tensor, x: float, y: float) -> Tensor:
-    """Translate by these fractions of 150/331 of the width and the height, rounded to pixels."""
+    """Translate by x times 150/331 of the width and y times 150/331 of the height, truncated to whole pixels."""
     height, width = images.shape[2:]
     pixels = [int(150 / 331 * width * x), int(150 / 331 * height * y)]
     moved: Tensor = functional.affine(images, 0.0, pixels, 1.0, [0.0, 0.0], fill=GREY)

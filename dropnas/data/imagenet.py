@@ -1,4 +1,4 @@
-"""Images of any size for the transfer: decoding, cropping and batching, in any number of processes.
+"""Images of any size for the training on ImageNet: decoded, cropped and batched in any number of processes.
 
 Design choices: a batch depends only on the source, the transform and its indices. Each image's random numbers depend on
 (seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed changes a pixel. A
@@ -34,7 +34,7 @@ from dropnas.training.seeding import generator
 SCALE = (0.08, 1.0)  # area of a training crop as a fraction of the image
 RATIO = (3 / 4, 4 / 3)  # width / height of a training crop
 TRIES = 10
-MARGIN = 256 / 224  # shorter side of a test image before its centre is cropped, relative to the network's input
+MARGIN = 256 / 224  # shorter side of a resized test image, relative to the central square that is cropped from it
 
 Transform = Callable[[Tensor, int], Tensor]  # the image and its index -> the network's input, uint8
 Finish = Callable[[list[Tensor], int], list[Tensor]]  # the images of a micro-batch and its number -> changed images
@@ -42,10 +42,10 @@ Batch = tuple[Tensor, Tensor]
 
 
 class ImageSource:
-    """One split of a prepared dataset of either kind, image by image.
+    """One split of a prepared dataset (of the kind `arrays` or `files`), read image by image.
 
     Args:
-        location: current location of images of the `files` kind; if empty, their location when they were prepared.
+        location: current location of the images of a `files` dataset; if empty, their location when it was prepared.
 
     Raises:
         DropnasError: a file is missing, damaged, or inconsistent with dataset.json, or the images are not at their

@@ -30,7 +30,7 @@ IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 @dataclass(frozen=True)
 class Entry:
-    """One image of a source: its path, and the position of its bytes in the tar (or in its own file)."""
+    """One file of a source, usually an image; in a tar its bytes begin at `offset`, which is 0 in a folder."""
 
     path: str
     offset: int
@@ -41,7 +41,7 @@ def entries_of(location: Path) -> list[Entry]:
     """All files of a folder or tar; hidden files of a folder are left out.
 
     Raises:
-        DropnasError: it contains something that is neither a file nor a folder, or the tar is damaged or unsafe.
+        DropnasError: the source has an item that is neither a file nor a folder, or the tar is damaged or unsafe.
     """
     return list(_tar_entries(location) if location.is_file() else _folder_entries(location))
 
@@ -64,7 +64,7 @@ def walk_files(folder: Path) -> Iterator[str]:
 
 
 def _tar_entries(path: Path) -> Iterator[Entry]:
-    """The regular files of an uncompressed tar; unsafe members and a missing end are errors."""
+    """The regular files of an uncompressed tar; unsafe members and a missing end mark are errors."""
     try:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
@@ -99,7 +99,7 @@ def manifest(
     """Read the first `limit` images (0: all) once; check that each is an image, and record its size and SHA-256.
 
     Returns:
-        The structured array described above, with a row for each image.
+        The structured array that the module's docstring describes, with a row for each image.
 
     Raises:
         DropnasError: there are too few images, or a file cannot be read or is not an image.
@@ -135,7 +135,10 @@ def _size(data: bytes, where: str) -> tuple[int, int]:
 
 
 class BytesAt:
-    """Reads the bytes of images from a folder or tar. Forked processes can share it: each read is positioned."""
+    """Reads the bytes of images from a folder or tar.
+
+    Forked processes can share one BytesAt, because no read moves the tar's file position.
+    """
 
     def __init__(self, location: Path) -> None:
         self.location = location

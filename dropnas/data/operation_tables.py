@@ -4,7 +4,7 @@ Design choices: an operation that moves pixels has a table with the source index
 changes each value independently has a table of 256 values. torchvision's functions make both tables once, from an image
 of indices and an image of values, so every pixel agrees with torchvision. Equalize, AutoContrast and Contrast depend on
 the image, so they have a table for each image and channel. Color and Sharpness blend an image with its grey or blurred
-version by a table of 256x256 values, which rounds once, like torchvision's multiply-add.
+version by a table of 256x256 values. Each of these values is rounded once, like torchvision's multiply-add.
 
 On a GPU, every operation is computed for every image, and the right result is selected. Shapes are therefore fixed, and
 the host need not wait. On a CPU, an operation is computed only for the images that need it, and large images are faster
@@ -38,17 +38,17 @@ class Tables:
     operations: tuple[Operation, ...]
     named: dict[str, Tensor]  # for each name in the list, the operations of that name, bool (operations,)
     moves: Tensor  # bool (operations,): whether an operation moves pixels
-    looks_up: Tensor  # bool (operations,): whether it changes each value independently
+    looks_up: Tensor  # bool (operations,): whether it has a table of 256 values, fixed or made from the image
     sources: Tensor  # int64 (rows, H * W), the source index of each pixel; H * W means grey
     source_row: Tensor  # int64 (operations,), an operation's row of `sources`
-    values: Tensor  # uint8 (operations, 256), the new value for each value, unless it depends on the image
+    values: Tensor  # uint8 (operations, 256), an operation's fixed table; if it has none, each value itself
     mixes: Tensor  # uint8 (rows, 256 * 256), the blend of a value v with another value o, at index v + 256 * o
     mix_row: Tensor  # int32 (operations,), an operation's row of `mixes`
     kept: Tensor  # float32 (operations,), the weight of the image
     added: Tensor  # float32 (operations,), the weight of the image that is blended with it
 
     def applied(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Apply to each image of a uint8 batch (B, 3, H, W) the operation with its number in `numbers`, int64 (B,)."""
+        """Apply operation numbers[i] to image i of a uint8 batch (B, 3, H, W); `numbers` is int64 (B,)."""
         images = _where(self.moves[numbers], self._moved, images, numbers)
         shares = self.kept[numbers], self.added[numbers]
         values = self.values[numbers][:, None].expand(-1, images.shape[1], -1)  # (B, 3, 256)
@@ -62,7 +62,7 @@ class Tables:
         return images
 
     def applied_to_one(self, image: Tensor, numbers: Iterable[int]) -> Tensor:
-        """Apply the operations with these numbers to a uint8 image (3, H, W); if there are none, return the image."""
+        """Apply the operations with these numbers, in this order, to a uint8 image (3, H, W)."""
         for number in numbers:
             if self.operations[number] != NONE:
                 image = self._changed(image[None], number)[0]
@@ -94,7 +94,7 @@ class Tables:
 
 @cache
 def tables(operations: tuple[Operation, ...], height: int, width: int, device: torch.device) -> Tables:
-    """Make the tables of some operations, on the CPU, so that they are the same on every device."""
+    """Make the tables of these operations. They are computed on the CPU, so they are the same on every device."""
     from dropnas.data.image_operations import enhancement  # late: most trainings do not need torchvision
 
     names = [name for name, _, _ in operations]
@@ -124,7 +124,10 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
 
 
 def _sources(operation: Operation, height: int, width: int) -> Tensor:
-    """The source index of each pixel, int64 (H * W,). An offset keeps the indices apart from the value of grey."""
+    """The source index of each pixel, int64 (H * W,); H * W means grey.
+
+    The image of indices begins at 256, so that no index is mistaken for grey (128).
+    """
     sources = torch.arange(height * width)
     if operation == NONE:
         return sources
@@ -161,7 +164,10 @@ def _torchvisions(images: Tensor, operation: Operation) -> Tensor:
 
 
 def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """Change the images of `old` (B, ...) that `wanted`, bool (B,), selects; `others` are further arguments."""
+    """Apply `change` to the rows of `old` (B, ...) that `wanted`, bool (B,), selects.
+
+    The rows may be images or tables. `others` (B, ...) are further arguments of `change`.
+    """
     if old.device.type == "cpu":
         chosen = wanted.nonzero()[:, 0]
         if not len(chosen):
@@ -171,7 +177,7 @@ def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: 
 
 
 def _chosen(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """Like `_where`, but change all images and then select, so that no shape depends on the selection."""
+    """Like `_where`, but change all rows and then select, so that no shape depends on the selection."""
     return torch.where(wanted.view(-1, *[1] * (old.dim() - 1)), change(old, *others), old)
 
 
@@ -185,7 +191,10 @@ def _looked_up(images: Tensor, values: Tensor) -> Tensor:
 
 
 def _equalised(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
-    """Pillow's histogram equalisation as torchvision computes it; a channel with too few values is unchanged."""
+    """Pillow's histogram equalisation as torchvision computes it.
+
+    A channel is unchanged if fewer than 255 of its pixels are below its highest value.
+    """
     pixels = images.flatten(2)
     counts = _counts(pixels)
     highest = pixels.amax(dim=2, keepdim=True).long()
@@ -215,7 +224,7 @@ def _stretched(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
 
 
 def _contrasted(values: Tensor, images: Tensor, kept: Tensor, added: Tensor) -> Tensor:
-    sums = _greyscale(images).sum(dim=(1, 2), dtype=torch.float64)  # of whole numbers, so that the order has no effect
+    sums = _greyscale(images).sum(dim=(1, 2), dtype=torch.float64)  # exact: whole numbers
     mean = sums.div(images[0, 0].numel()).float()
     return _blended(values.float(), mean[:, None, None], kept[:, None, None], added[:, None, None])
 
@@ -250,7 +259,7 @@ def _rounded_down(values: Tensor) -> Tensor:
     return values.clamp(0, VALUES - 1).to(torch.uint8)
 
 
-# functions of (values, images, kept, added) that make the tables of operations that depend on the image
+# For each operation whose table depends on the image: a function of (values, images, kept, added) that makes the table.
 FITTED: dict[str, Callable[..., Tensor]] = {"Equalize": _equalised, "AutoContrast": _stretched, "Contrast": _contrasted}
 MIXED: dict[str, Callable[[Tensor], Tensor]] = {
     "Color": lambda images: _greyscale(images)[:, None],

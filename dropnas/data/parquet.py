@@ -33,7 +33,7 @@ SIDE = 32
 
 @dataclass(frozen=True)
 class Shards:
-    """A folder of shards, with the name of its label column. Calling it reads both splits."""
+    """Reads a folder of shards, whose labels are in the column that `label` names. Calling it reads both splits."""
 
     label: str
 

@@ -61,7 +61,7 @@ def require_checksum(config: DatasetConfig, path: Path) -> None:
 
 
 def source_checksum(path: Path) -> str:
-    """The SHA-256 of a source, a file or a folder, as defined above.
+    """The SHA-256 of a source (a file or a folder), as the module's docstring defines it.
 
     Raises:
         DropnasError: the source does not exist or cannot be read.

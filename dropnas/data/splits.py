@@ -46,7 +46,7 @@ def require_enough(count: int, limit: int, where: str) -> None:
 
 
 def check(split: Labelled, classes: int, where: str) -> None:
-    """Check one split.
+    """Check the shapes, types and labels of one split.
 
     Raises:
         DropnasError: images and labels do not match, or a label is not a class.

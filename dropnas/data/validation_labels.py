@@ -2,10 +2,11 @@
 
 Design choices: three such lists are known. They are found by their file name, anywhere in the source:
 
-- `LOC_val_solution.csv` of Kaggle: `ILSVRC2012_val_00000001,n01751748 111 108 230 366`, in any order.
-- `ILSVRC2012_validation_ground_truth.txt` of the development kit: a number for each image in the order of their names;
-  `meta.mat` in the same source has the class of each number.
-- `imagenet_2012_validation_synset_labels.txt`: a class for each image in the order of their names.
+- `LOC_val_solution.csv` of Kaggle: a row such as `ILSVRC2012_val_00000001,n01751748 111 108 230 366` for each image, in
+  any order.
+- `ILSVRC2012_validation_ground_truth.txt` of the development kit: each image's class as a number, in the order of the
+  images' names; `meta.mat` in the same source has the class of each number.
+- `imagenet_2012_validation_synset_labels.txt`: the class of each image, in the order of the images' names.
 """
 
 import csv
@@ -20,7 +21,7 @@ from dropnas.errors import DropnasError
 SOLUTION, SYNSETS = "LOC_val_solution.csv", "imagenet_2012_validation_synset_labels.txt"
 NUMBERS, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
 Labels = dict[str, str]  # class of each image by its path
-Texts = dict[str, bytes]  # the list and its companion by their names
+Texts = dict[str, bytes]  # content of the list and of meta.mat, by file name
 
 
 def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:

@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 class Check:
     """The result of a check."""
 
-    name: str  # the checked item in a word or two, whatever the outcome
+    name: str  # the checked item in a word or two, the same for every outcome
     outcome: Outcome
     found: str  # what was found
     remedy: str = ""  # what to do, if anything
@@ -50,7 +50,10 @@ Checks = Iterator[Check]
 
 
 def check(name: str, passes: object, found: str, remedy: str = "", *, stops: bool = True) -> Check:
-    """Make a check. A check that does not pass has the remedy, and stops a run unless `stops` is false."""
+    """Make the result of a check.
+
+    If the check did not pass, the result has the remedy. It then stops a run unless `stops` is false.
+    """
     problem = Outcome.FAILED if stops else Outcome.WARNING
     return Check(name, Outcome.PASSED, found) if passes else Check(name, problem, found, remedy)
 

@@ -59,7 +59,7 @@ def stops(checks: Iterable[Check]) -> bool:
 
 
 def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Callable[[str], object]) -> None:
-    """Show all problems when a run starts, and end if one of them would stop the run.
+    """Show all problems when a run starts, and raise an error if one of them would stop the run.
 
     Raises:
         DropnasError: a problem would stop the run.
@@ -75,9 +75,10 @@ def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Ca
 
 
 def show_node(root: Path) -> None:
-    """Show what the node of a job lacks, except a GPU, which the training checks itself.
+    """Print the problems of the node on which a job runs. Its GPU is not checked here, because a training checks it.
 
-    The job continues, because the rest of a training may need less space. A training reports a full disk itself.
+    The job continues in spite of a problem. The remaining epochs of a training may need less space than is checked for,
+    and a training reports a full disk itself.
     """
     for check in (*scheduler.in_job(), *storage.room(root, Disk(storage.RESERVE, 100))):
         if check.outcome is not Outcome.PASSED:

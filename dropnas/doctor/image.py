@@ -1,4 +1,4 @@
-"""Checks the image, if jobs run in one: that this node has a runtime, and that the image opens and has torch."""
+"""Checks the container image, if jobs run in one: that this node has a runtime, and that the image works."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def examine(situation: Situation) -> Checks:
 
 
 def _image(root: Path, program: str) -> Check | None:
-    """The check of the image; None if there is no program that could open it."""
+    """The check of the image; None if the image is a file and there is no working program to open it."""
     named = os.environ.get("DROPNAS_SIF", USUAL)
     if any(letter.isspace() for letter in named):
         hint = "rename it: Snakemake does not accept such an image"

@@ -27,7 +27,7 @@ def examine(situation: Situation) -> Checks:
 
 
 def _snakemake_fault(packages: list[str]) -> str:
-    """Which of these packages is missing, or older than this project declares; empty if none is."""
+    """Which of these packages is missing, or older than the version that this project requires; empty if none is."""
     try:
         asked = requires("dropnas") or []
     except PackageNotFoundError:  # the project is not installed

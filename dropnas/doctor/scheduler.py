@@ -1,4 +1,4 @@
-"""Checks SLURM: whether it would accept the jobs of the plan, and whether a start can monitor them."""
+"""Checks SLURM: whether it would accept the jobs of the plan, and whether this node can ask for their status."""
 
 import os
 import re
@@ -97,6 +97,6 @@ def _megabytes(text: str) -> int:
 
 
 def in_job() -> Checks:
-    """Check the node of a job that SLURM started, outside of an image."""
+    """In a job of SLURM that does not run in an image, check that the node has scontrol."""
     if "SLURM_JOB_ID" in os.environ and "DROPNAS_IMAGE" not in os.environ:
         yield _scontrol()

@@ -15,7 +15,7 @@ IMAGES = {"apptainer", "singularity"}
 
 @dataclass(frozen=True)
 class Site:
-    """The scheduler and the image of a start."""
+    """The scheduler, the container image and the resources with which a workflow is started."""
 
     executor: str = "local"  # Snakemake's executor, `local` or `slurm`
     in_image: bool = False  # whether jobs run in the image
@@ -60,6 +60,6 @@ def _profile(name: str) -> dict[str, Any]:
 
 
 def _resources(given: Any) -> dict[str, Any]:
-    """Convert resources to a mapping; they may be a list of `name=value`, with quoted texts in a profile."""
+    """Convert a mapping of resources, or a list of `name=value`, to a mapping; quotes around values are removed."""
     pairs = given if isinstance(given, dict) else dict(str(one).partition("=")[::2] for one in given or [])
     return {str(name): str(value).strip("'\"") for name, value in pairs.items()}

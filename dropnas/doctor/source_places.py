@@ -52,7 +52,7 @@ def _server(name: str, url: str) -> Check:
 
 @cache
 def _unreachable(host: str, port: int) -> str:
-    """Why a server cannot be reached; empty if it can. A name look-up may take longer than the time limit."""
+    """Why a server cannot be reached; empty if it can. A thread connects, because a name look-up has no time limit."""
     fault = ["no response"]
 
     def connect() -> None:

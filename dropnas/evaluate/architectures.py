@@ -1,9 +1,9 @@
 """The architectures stage: the size of the published architectures of Tables 1-3, compared with the printed numbers.
 
 Design choices: the networks are those of Section 4.2. Batch norms are removed before multiply-adds are counted: they
-have none, and would take half of the time. Squeeze-and-excitation is counted separately, because only the paper's own
-rows of Table 3 include it. A remark gives the difference between the printed and the computed number, and its reason if
-one was published or can be computed here.
+add none, and would take half of the counting time. Squeeze-and-excitation is counted separately, because only the
+paper's own rows of Table 3 include it. A remark gives the difference between the printed and the computed number, and
+its reason if one was published or can be computed here.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from dropnas.workspace import Workspace
 
 NETWORKS = {known.table: name for name, known in ROLES.items()}  # the data set of each table
 EXCITED = ".excitation."  # part of the names of squeeze-and-excitation weights
-ROUNDING = 0.05  # the paper prints one decimal of millions
+ROUNDING = 0.05  # half of the last printed digit: the paper prints millions with one decimal
 SLACK = 1e-9
 
 NO_REASON = "no reason known"
@@ -71,7 +71,10 @@ def _of_user(config: FixedConfig) -> Published:
 
 
 def count(pool_norm: bool, own: Sequence[Published] = ()) -> list[Counted]:
-    """For each table, count the published architectures that it quotes (in their file's order), then the user's own."""
+    """For each table, apply `count_one` to the published architectures that it quotes, then to the user's own.
+
+    The published architectures are in the order of their file.
+    """
     return [
         count_one(architecture, table, pool_norm)
         for table in NETWORKS
@@ -81,7 +84,7 @@ def count(pool_norm: bool, own: Sequence[Published] = ()) -> list[Counted]:
 
 
 def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
-    """Count a published architecture in the network of a table that quotes it."""
+    """Count the parameters and multiply-adds of an architecture in the network of a table."""
     large = ROLES[NETWORKS[table]].network == "imagenet"
     shape = paper_shape(NETWORKS[table], pool_norm, large)
     network = build(shape, architecture.genotype)

@@ -1,8 +1,8 @@
 """The cell of a genotype in an evaluation network, drop-path, and squeeze-and-excitation.
 
 Design choices: the layout is that of DARTS, since Section 4.2 evaluates "as in DARTS". A node is the sum of its two
-edges; the output concatenates the nodes in the genotype's concat. Maps may have any size, so that small images can use
-the same network as CIFAR and ImageNet.
+edges; the output concatenates the nodes in the genotype's concat. Feature maps may have any size, so that small images
+can use the same network as CIFAR and ImageNet.
 """
 
 import torch
@@ -19,7 +19,7 @@ class SqueezeExcitation(nn.Module):
     """Scales each channel by a function of all channels' means (Hu et al., CVPR 2018): two linear layers, sigmoid.
 
     The DropNAS paper only says "SE module". Here it is applied to each cell's output, its hidden layer has a sixteenth
-    of the channels, and it has no biases. docs/decisions.md compares the counts.
+    of the channels, and it has no biases. docs/decisions.md compares the numbers of parameters with the paper's.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -42,7 +42,7 @@ class Cell(nn.Module):
         channels_before_last, channels_last: channels of the two inputs, states 0 and 1.
         channels: channels C of each node; the output has C for each node in the concat.
         reduction: whether to build the reduction cell, whose operations on the inputs have stride 2.
-        reduction_before: whether the previous cell is a reduction cell, so that state 0 must be halved as well.
+        reduction_before: whether the previous cell is a reduction cell, so that H and W of state 0 must be halved.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class Cell(nn.Module):
 
         Args:
             before_last, last: the two inputs after ReLU; each input is read by two cells, which share its ReLU.
-            masks: (edges, B, 1, 1, 1) of the inputs' type; drop-path's factors for all operations except identity. None
-                switches drop-path off.
+            masks: drop-path's factor for each edge and image, (edges, B, 1, 1, 1), of the inputs' type. Identity
+                operations ignore theirs. None switches drop-path off.
         """
         states = [self.preprocess_before_last.rectified(before_last), self.preprocess_last.rectified(last)]
         rectified: dict[int, Tensor] = {}  # states after ReLU, for all operations that begin with a ReLU
@@ -118,7 +118,7 @@ def draw_paths(edges: int, images: int, rate: float, generator: torch.Generator)
 
 
 def drop_path_masks(kept: Tensor, scale: float | Tensor) -> Tensor:
-    """The factors of the outputs, (edges, B, 1, 1, 1): the scale for those that `draw_paths` keeps, 0 for the others.
+    """The factors of the edge outputs, (edges, B, 1, 1, 1): `scale` for outputs that `draw_paths` keeps, 0 for others.
 
     A scale of 1 / (1 - rate) preserves the mean.
     """

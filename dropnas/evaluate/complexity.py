@@ -49,7 +49,7 @@ def multiply_adds(network: nn.Module, image_size: tuple[int, int]) -> int:
 
 
 class _Counting(TorchFunctionMode):
-    """Adds up the multiply-adds of all calls while it is active."""
+    """Adds up the multiply-adds of all calls of `conv2d` and `linear` while it is active."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -35,8 +35,8 @@ class RetrainConfig:
         drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
         pool_norm: whether batch norm follows pooling, as in the release; DARTS' own evaluation network has none there.
         norm_weight: initial weights of batch norm: `ones`, or `uniform` in (0, 1) as in PyTorch before 1.2.
-        held_out: number of training images that are held out to choose the epoch and the best of several seeds; 0 holds
-            out none, since the paper chose both on the test set.
+        held_out: number of training images that are held out to choose the epoch and the best of several seeds. The
+            default of 0 holds out none, because the paper chose both on the test set.
         precision: precision of the computation; `fp32` is the reference.
         deterministic: whether repeated runs on a GPU give the same bits; `false` lets cuDNN choose its kernels by
             timing, including kernels that sum in no fixed order.

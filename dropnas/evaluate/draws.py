@@ -37,13 +37,13 @@ class Draws:
         return Draws(**{name: values.to(device) for name, values in vars(self).items()})
 
     def take_over(self, others: "Draws") -> None:
-        """Copy draws of the same number of images into these tensors."""
+        """Copy `others`, which are for the same number of images, into the tensors of these draws."""
         for mine, theirs in zip(vars(self).values(), vars(others).values(), strict=True):
             mine.copy_(theirs, non_blocking=True)
 
 
 def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int], edges: int, drop_path: float) -> Draws:
-    """Draw the numbers of an epoch, on the CPU; an augmentation that is switched off draws none.
+    """Draw the numbers of an epoch, on the CPU; an augmentation that is switched off draws no numbers.
 
     Args:
         images: number of images to train on.

@@ -1,4 +1,4 @@
-"""The size of a genotype in the paper's networks, and the numbers that the paper prints for it: verb `inspect`."""
+"""The size of a genotype in the paper's networks, and the paper's numbers for it: the output of the verb `inspect`."""
 
 from collections import Counter
 from typing import Any
@@ -59,7 +59,7 @@ def paper_shape(
     if network not in ROLES:
         raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(ROLES)}")
     large = ROLES[network].network == "imagenet"
-    # reads single fields of the classes, so that the other fields do not count as this stage's code
+    # single fields of the classes are read, so that the stage's code fingerprint does not depend on the other fields
     paper_cells = TransferConfig.cells if large else RetrainConfig.cells
     paper_channels = TransferConfig.channels if large else RetrainConfig.channels
     side = TransferConfig.image_size if large else 32

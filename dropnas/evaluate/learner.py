@@ -47,7 +47,7 @@ class Learner:
         self.shape = shape
         initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
         self.layout = layout(config.memory_format, device)
-        # before the optimiser creates its averages, which copy the parameters' memory format
+        # before the optimiser creates its momentum buffers, which copy the parameters' memory format
         self.network: EvaluationNetwork = network.to(device, memory_format=self.layout)  # type: ignore[call-overload]
         self.forward: Forward = self.network  # a faster implementation may replace it
         self.config = config
@@ -109,7 +109,7 @@ class Learner:
 
     @torch.no_grad()
     def test(self, images: Tensor, labels: Tensor) -> None:
-        """Count one batch, without a synchronisation with the host."""
+        """Count the hits of one test batch, without a synchronisation with the host."""
         self.network.eval()
         with self.layers.computing():
             logits, _ = self.outputs(images)
@@ -151,7 +151,7 @@ def layout(name: MemoryFormat, device: str) -> torch.memory_format:
 
 
 def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:
-    """The number of labels (B,) that are among the highest logits (B, classes)."""
+    """The number of labels (B,) that are among the `guesses` highest logits of their image; logits are (B, classes)."""
     if guesses == 1:
         return (logits.argmax(dim=1) == labels).sum()
     first = logits.topk(min(guesses, logits.shape[1]), dim=1).indices  # (B, guesses)

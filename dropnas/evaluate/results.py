@@ -17,7 +17,7 @@ from dropnas.evaluate import complexity
 from dropnas.space.genotype import Genotype
 from dropnas.training.weights_file import save_weights
 
-HELD_OUT_ERROR = "held_out_error"  # the column, if training images are held out
+HELD_OUT_ERROR = "held_out_error"  # column of metrics.csv, present if training images are held out
 
 
 def archive(

@@ -131,7 +131,7 @@ class Retraining:
         return self.learner.errors()
 
     def test_batch(self, images: arrays.ImageArrays, indices: Tensor, size: int) -> None:
-        """Test on `size` images, those at `position` and after it in `indices`."""
+        """Test on `size` images, whose indices begin at `position` in `indices`."""
         chosen = indices[self.position + torch.arange(size, device=self.device)]
         normalised = augment.normalise(images.batch(chosen), self.training.mean, self.training.std)
         self.learner.test(normalised, images.labels[chosen])
@@ -144,7 +144,7 @@ class Retraining:
 
     def _run(self, key: Hashable, first: int) -> None:
         """Run a program on the batch whose first image is at this position."""
-        self.programs.prepare()  # before the first batch, at the initial position 0, which is valid in every split
+        self.programs.prepare()  # records before the first batch, while `position` is 0, which is valid in every split
         self.position.fill_(first)
         self.programs.run(key)
 

@@ -19,7 +19,7 @@ from dropnas.workspace import Workspace
 def run(config: SelectConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Choose the retraining with the lowest top-1 error according to the criterion.
 
-    Writes its genotype.json, and selection.json.
+    Writes the genotype.json of this retraining, and selection.json.
 
     Raises:
         DropnasError: there is no retraining, or one lacks a readable result or the error of the criterion.

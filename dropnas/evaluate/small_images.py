@@ -1,8 +1,8 @@
 """A faster forward pass of a CIFAR network for small images on a CPU, with the same result up to rounding.
 
-Design choices: maps are (C, B, H, W). A 1x1 convolution is then one matrix product for the batch, and a depthwise
-convolution is a product of small matrices for each channel. The network's own modules are used, with their parameters,
-running statistics and mode. Unknown layers get their maps as (B, C, H, W).
+Design choices: feature maps are (C, B, H, W). A 1x1 convolution is then one matrix product for the batch, and a
+depthwise convolution is a product of small matrices for each channel. The network's own modules are used, with their
+parameters, running statistics and mode. Unknown layers get their maps as (B, C, H, W).
 """
 
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.operations import FactorizedReduce, Identity
 from dropnas.space.small_maps import tap_matrices
 
-LARGEST = 256  # most pixels of an image (16x16) for which this is faster; measured
-LARGEST_AS_MATRIX = 128  # most pixels of a map for which a depthwise convolution is a matrix product; measured
+LARGEST = 256  # largest height times width of an image (16x16) for which this pass is faster; measured
+LARGEST_AS_MATRIX = 128  # largest height times width of a feature map for which `_depthwise` is faster; measured
 
 
 def fastest(network: EvaluationNetwork, pixels: int, device: str) -> Forward:
@@ -41,7 +41,7 @@ def forward(network: EvaluationNetwork, images: Tensor, masks: Tensor | None = N
 
 
 def _stacked(stack: CellStack, stem: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The outputs of the last cell and of the auxiliary tower's cell."""
+    """The outputs of the last cell and of the cell that the auxiliary tower reads."""
     before_last = last = auxiliary = stem
     of_cells: Any = [None] * len(stack.cells) if masks is None else torch.split(masks, stack.edge_counts)
     for index, (cell, of_cell) in enumerate(zip(stack.cells, of_cells, strict=True)):

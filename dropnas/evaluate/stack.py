@@ -35,7 +35,9 @@ def shape_of(
 
 
 class EvaluationNetwork(nn.Module):
-    """The network of a shape, with PyTorch's default initial weights. The tower runs only in training mode.
+    """The network that a NetworkFile describes, with PyTorch's default initial weights.
+
+    The auxiliary tower runs only in training mode.
 
     The stem maps images (B, 3, H, W) to the two inputs of the first cell, each with `width` channels.
     """
@@ -53,8 +55,8 @@ class EvaluationNetwork(nn.Module):
         """Logits (B, classes) of normalised images (B, 3, H, W) of any size, and those of the tower.
 
         Args:
-            masks: drop-path's masks (edges of all cells, B, 1, 1, 1) from `cells.drop_path_masks`; None is off. Ignored
-                in evaluation mode.
+            masks: drop-path's masks (edges of all cells, B, 1, 1, 1) from `cells.drop_path_masks`; None switches
+                drop-path off. Ignored in evaluation mode.
         """
         before_last, last = self.stem(images)
         states, auxiliary_states = self.stack(before_last, last, masks)
@@ -65,7 +67,7 @@ class EvaluationNetwork(nn.Module):
 
 
 class CellStack(nn.Module):
-    """The cells between stem and classifier; reduction cells, at one third and two thirds, double the width.
+    """The cells between stem and classifier; reduction cells, at 1/3 and 2/3 of the depth, double the width.
 
     Each of the two inputs of the first cell has `width` channels.
     """
@@ -118,7 +120,7 @@ class AuxiliaryTower(nn.Module):
 
     Its 2x2 convolution needs a 2x2 map. DARTS' 5x5 average pooling produces one from the standard maps: 8x8 for 32x32
     images (stride 3), and 7x7 for 224x224 images (stride 2). For other sizes, where DARTS' own tower would fail,
-    adaptive average pooling to 2x2 replaces it.
+    adaptive average pooling to 2x2 replaces this pooling.
     """
 
     def __init__(self, channels: int, classes: int, large: bool) -> None:

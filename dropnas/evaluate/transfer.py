@@ -1,11 +1,11 @@
 """The transfer stage: a genotype trained on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
 
 Design choices: a step's gradient is the mean over one global batch, which is split into micro-batches. Each process
-computes its own micro-batches one after the other. All random numbers depend on a position in the global batch (epoch,
-step, micro-batch, image). The processes combine their gradients and sums after each step. The number of processes
-therefore changes the result by rounding only. Batch norm and mixup work on a micro-batch. The last images of an epoch
-are left out if they do not fill a global batch. AutoAugment runs on the GPU or, if the device is a CPU, in the
-processes that decode; the pixels are the same.
+computes its own micro-batches one after the other. All random numbers depend on the seed, the epoch and either the
+image's index or the position of its micro-batch (step, micro-batch), not on the process. The processes combine their
+gradients and sums after each step. The number of processes therefore changes the result by rounding only. Batch norm
+and mixup work on a micro-batch. The last images of an epoch are left out if they do not fill a global batch.
+AutoAugment runs on the GPU or, if the device is a CPU, in the processes that decode; the pixels are the same.
 """
 
 import time
@@ -105,7 +105,7 @@ class Transfer:
         return [{**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches(), self.ranks)}]
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """The state, which is the same in all processes between two steps; it needs no generators."""
+        """The state, the same in all processes between two steps; it needs no states of random generators."""
         return [{"learner": self.learner.state_dict()}]
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
@@ -133,7 +133,7 @@ class Transfer:
         return torch.stack([loss.detach(), hits])
 
     def _masks(self, images: int, position: tuple[int, int, int]) -> Tensor | None:
-        """The drop-path masks of a micro-batch, drawn on the CPU for any device; None is off."""
+        """The drop-path masks of a micro-batch, drawn on the CPU for any device; None if drop-path is off."""
         if not self.drop_path:
             return None
         random = generator(self.config.seed, "drop-path", *position)
@@ -141,7 +141,7 @@ class Transfer:
         return drop_path_masks(kept.to(self.device, non_blocking=True), 1 / (1 - self.drop_path))
 
     def _augmented(self, images: Tensor, position: tuple[int, int, int]) -> Tensor:
-        """Like `_prepare`, but after AutoAugment if it runs on the device."""
+        """Apply AutoAugment if it runs on the device, then `_prepare`."""
         if self.augmenting == "device":
             drawn = _operations(len(images), self.config.seed, position).to(self.device, non_blocking=True)
             images = autoaugment.augment(images.to(self.device, non_blocking=True), autoaugment.IMAGENET, drawn)
@@ -186,9 +186,11 @@ class Transfer:
 
 
 def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Tensor], number: int) -> list[Tensor]:
-    """Apply AutoAugment, in a decoding process, to micro-batch `number` of an epoch; a step has `own` of them.
+    """Apply AutoAugment, in a decoding process, to the micro-batch with this number in an epoch.
 
-    This is not a method, because a reference to the Transfer would keep the decoding processes alive.
+    `number` counts the micro-batches of one process in the epoch. In each step, the process computes `own`
+    micro-batches, the first of which has the index `first` among those of all processes. This is not a method, because
+    a reference to the Transfer would keep the decoding processes alive.
     """
     position = (epoch, number // own, first + number % own)
     return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), seed, position))

@@ -5,7 +5,7 @@ import os
 
 
 def use_name() -> None:
-    """Set a name for the user, without which Snakemake and torch fail."""
+    """If the user has no name, set one; Snakemake and torch fail without it."""
     try:
         getpass.getuser()
     except (KeyError, OSError):

@@ -1,10 +1,10 @@
-"""Gives the caches of libraries, such as compiled kernels, a folder of the user if the home folder is not usable.
+"""Puts the caches of libraries (of compiled kernels, for example) into a temporary folder if the home is not usable.
 
 Design choices: in the container image, HOME may be missing, read-only or shared, so caches are in the temporary folder.
-Outside of the image, they are there if the home folder cannot be written. Apptainer binds the host's /tmp, where a
-common folder would belong to the first user of the node. The path therefore contains the user's id. An image's ENV
-cannot contain it, so the program sets the paths when it starts. Compiled kernels are loaded as code, so a folder of
-another user is rejected.
+Outside of the image, they are there only if the usual folder cannot be written. Apptainer binds the host's /tmp, where
+a common folder would belong to the first user of the node. The path therefore contains the user's id. The ENV of an
+image cannot contain this id, so the program sets the paths when it starts. Compiled kernels are loaded as code, so a
+folder of another user is rejected.
 """
 
 import os

@@ -1,10 +1,10 @@
 """Check, before any training, that this build of torch can use the GPU of this machine.
 
 Design choices: two rules of NVIDIA are applied to the versions that the driver and torch report. First, a driver runs
-programs of its own major version of CUDA and of older ones. The version comes from libcuda, so a forward compatibility
-package is taken into account. Second, machine code runs on GPUs of the same major compute capability with the same or a
-higher minor one; PTX runs on all GPUs of the same or a higher capability. torch counts GPUs by NVML, which responds
-even if CUDA cannot start, so a count is not sufficient.
+programs of its own major version of CUDA and of older ones. The driver's version is read from libcuda, so a forward
+compatibility package is taken into account. Second, machine code runs on GPUs of the same major compute capability with
+the same or a higher minor one; PTX runs on all GPUs of the same or a higher capability. torch counts GPUs by NVML,
+which responds even if CUDA cannot start, so a count is not sufficient.
 """
 
 import ctypes

@@ -1,6 +1,7 @@
 """Passes environment variables into an image that starts with an empty environment (`--cleanenv`).
 
-Design choices: Apptainer and SingularityCE each read their own prefix. If both are installed, Snakemake uses Apptainer.
+Design choices: Apptainer passes on `APPTAINERENV_X` as `X`, and SingularityCE does so with `SINGULARITYENV_X`. If both
+are installed, Snakemake uses Apptainer.
 """
 
 import os

@@ -3,9 +3,10 @@
 Design choices: if several GPUs are visible, a run takes a free one for each of its processes. The lock is an advisory
 lock on a file in the system's temporary folder; the kernel releases it whenever the process ends. Runs need the locks
 under a scheduler too, because a scheduler assigns GPUs to an allocation, not to single runs. A GPU is identified by its
-UUID, so that CUDA_VISIBLE_DEVICES does not confuse two jobs. A single visible GPU needs no lock: either the scheduler
-assigned it, or the workflow's `gpu` resource limits the number of jobs. That limit also prevents two trainings with
-several processes from waiting for each other's GPUs. A GPU that torch cannot use is an error here, before any training.
+UUID, because CUDA_VISIBLE_DEVICES may give it another index in each job. A single visible GPU needs no lock: either the
+scheduler assigned it, or the workflow's `gpu` resource limits the number of jobs. That limit also prevents two
+trainings with several processes from waiting for each other's GPUs. A GPU that torch cannot use is an error here,
+before any training.
 """
 
 import fcntl
@@ -29,7 +30,7 @@ PATTERN = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 @contextmanager
 def claimed(wanted: str, progress: Callable[[str], None] = silent, locks: Path | None = None) -> Iterator[str]:
-    """Yield the device string of a run (`cpu`, `cuda:0`); a GPU chosen among several is locked meanwhile.
+    """Yield the device string of a run (`cpu`, `cuda:0`); a GPU chosen among several is locked until the context ends.
 
     Args:
         wanted: `auto` (a GPU if there is one), `cpu`, `cuda` (any GPU) or `cuda:N` (GPU N, even if it is locked).
@@ -38,7 +39,7 @@ def claimed(wanted: str, progress: Callable[[str], None] = silent, locks: Path |
 
     Raises:
         DropnasError: the name is unknown, the machine has no such device, torch cannot use the GPU, or `auto` finds no
-            GPU although one was given.
+            GPU although a scheduler, a container or the machine gave one to this process.
     """
     count = _gpus(wanted)
     if not count:

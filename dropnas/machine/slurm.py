@@ -1,4 +1,4 @@
-"""Requeues jobs that SLURM stopped: in the job itself or, if SLURM ended it for good, in the workflow's process.
+"""Requeues jobs that SLURM stopped: by the job itself or, if SLURM ended the job for good, by the workflow's process.
 
 Design choices: a job whose training was stopped by a signal requeues itself, outside of the image, where SLURM's
 commands are available. SLURM requeues preempted jobs, except with `PreemptMode=CANCEL`, which ends them for good.
@@ -56,7 +56,7 @@ def come_back(stopped: Path) -> None:
 
 
 def requeue_preempted(store: Path) -> list[str]:
-    """Requeue this user's jobs of a store that SLURM ended for another job; return their numbers."""
+    """Requeue this user's preempted jobs whose working folder is `store`; return their numbers."""
     lines = _output("squeue", "--me", "--states=PREEMPTED", "--noheader", "--format=%A %Z").splitlines()
     jobs = [line.partition(" ")[0] for line in lines if line.partition(" ")[2] == str(store)]
     for job in jobs:
@@ -69,7 +69,8 @@ def keep_requeueing(store: Path, submits: Callable[[], bool], interval: float = 
     """Call `requeue_preempted` repeatedly while SLURM is available; to be run in a daemon thread.
 
     Args:
-        submits: whether this process submits jobs to SLURM; called each time, because Snakemake decides it late.
+        submits: whether this process submits jobs to SLURM; called each time, because Snakemake chooses its executor
+            after this function has started.
     """
     while shutil.which("squeue") and shutil.which("scontrol"):
         time.sleep(interval)

@@ -1,13 +1,14 @@
-"""The largest part of a plan, or of the steps of the ladder, that fits into a budget of hours.
+"""The largest part of a plan that fits into a budget of hours.
 
-The last step that fits with at least three seeds is chosen, with as many seeds as fit: fewer seeds answer the same
-questions with less certainty. If no step fits, the first step is reduced by the parts that the paper's claims do
-not need (`dispensable`): all of them are removed, then those that fit are put back, the most important first. Epochs
-and networks never change, because this would be another protocol.
+The ladder (docs/ladder.md) consists of plans, its steps; each step contains the runs of the steps before it. Outside of
+the ladder, the plan is the only step. The last step that fits with at least three seeds is chosen, with the largest
+number of seeds that fits: fewer seeds answer the same questions with less certainty. If no step fits, the first step is
+reduced by the parts that the paper's claims do not need (`dispensable`): all of them are removed, then those that fit
+are put back, the most important first. Epochs and networks never change, because this would be another protocol.
 
 At least three seeds are used, because two could confirm or contradict nothing: the 95 % interval of a mean reaches 9
-deviations to either side with two seeds, and 2.5 with three. If nothing else fits, the first step of a ladder gets two
-seeds or one, with which nothing can be tested.
+standard deviations to either side with two seeds, and 2.5 with three. If nothing else fits, the first step of the
+ladder gets two seeds, or even one. With one seed, nothing can be tested.
 """
 
 import math
@@ -29,8 +30,8 @@ from dropnas.report.verdicts import PAPER_SEEDS
 FEWEST_SEEDS = 3
 OWN = "dropnas"  # prefix of the ids of the authors' published architectures
 STD_CIFAR10 = 0.14 * math.sqrt(8 / 7)  # Table 1, "2.58±0.14", converted from population to sample deviation
-Price = Callable[[Parameters], float]  # the hours left of a plan
-Step = Callable[[Parameters], Parameters]  # removes a part that a plan can do without
+Price = Callable[[Parameters], float]  # the hours that a plan still needs
+Step = Callable[[Parameters], Parameters]  # removes a dispensable part of a plan
 
 
 @dataclass(frozen=True)

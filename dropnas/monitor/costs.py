@@ -1,7 +1,7 @@
 """Runs and device-hours of each table and figure, and the basis of the hours.
 
 The `hours` of a target are those of all its runs. Its `added` hours leave out the runs that it shares with the targets
-above it, so that the added hours of all targets sum to the total.
+above it in the table, so that the added hours of all targets sum to the total.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ READY_IMAGES = "; the probe's transfers do not include decoding and augmenting i
 
 
 def costs(frame: DataFrame, targets: Collection[str], on_request: Collection[str]) -> DataFrame:
-    """A row for each target and for the total of the targets built by default, from a frame of runs with states.
+    """A row for each target, and one for the total of the targets built by default, from `Known.frame` with `state`.
 
     Columns are the numbers of runs by stage and by state, the number of trainings `shared` with other targets, and
     `hours`, `added` and `left` (`Hours`).

@@ -104,7 +104,10 @@ def _stages(work: DataFrame) -> Table:
 
 
 def _running(snapshot: Snapshot) -> Table:
-    """The running runs in the order of their start; runs that differ only in their seed share a line."""
+    """The running runs in the order of their start; runs that differ only in their seed share a line.
+
+    They get separate lines if their progress differs.
+    """
     groups = defaultdict[tuple[str, str], list[tuple[float, int | None]]](list)
     running = snapshot.running.sort_values("started")
     for id_, line, started in zip(running.index, running.line, running.started, strict=True):

@@ -1,14 +1,15 @@
 """Device-hours of the runs of a plan: measured for finished runs, estimated for others.
 
-The estimate is the median of finished runs with the same work on the same device. If there are none, it is the hours of
-an epoch of this kind of work times the number of epochs; the hours of an epoch come from finished runs or else from the
-probe. Otherwise the hours are unknown. Start-up and queueing are not included, nor is the decoding of images in the
-probe's measurements.
+Two runs do the same kind of work (`dropnas.monitor.work`) if their epochs should take the same time. The estimate is
+the median over finished runs of this kind, with the same number of epochs, on the same device. If there are none, the
+estimate is the hours of an epoch of this kind times the number of epochs. The hours of an epoch come from finished runs
+or else from the probe, which times a few steps. Otherwise the hours are unknown. Start-up and queueing are not
+included, nor is the decoding of images in the probe's measurements.
 
 Finished trainings of any plan below the root are used, but only the newest of each kind, because code and machines
-change. A finished run costs its wall-clock time, killed attempts included. The hours of an epoch follow from the run's
-throughput, which excludes start-up and so holds for other numbers of epochs. The probe's results are in
-`scratch/throughput.json`.
+change. The hours of a finished run are its wall-clock time, killed attempts included, times its number of devices. The
+hours of an epoch follow from the run's throughput, which excludes start-up and so holds for other numbers of epochs.
+The probe's results are in `scratch/throughput.json`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,8 +67,8 @@ class Measured:
     device: Device
     kind: str  # kind of work
     epoch_seconds: Annotated[float, Field(gt=0)]  # evaluation included
-    spread: float  # range of `epoch_seconds` over the repetitions, as a fraction of it
-    batch: int  # largest batch timed; the protocol's unless that took too long
+    spread: float  # range over the repetitions, as a fraction of `epoch_seconds`
+    batch: int  # largest batch timed; smaller than the protocol's if that would take too long
     images_per_second: float  # in training
     load: float  # load average before the measurement
     cpus: int
@@ -100,7 +101,7 @@ def number(hours: float) -> str:
 
 @dataclass(frozen=True)
 class Known:
-    """Known times below a root.
+    """The times of trainings that the records below a root give: finished runs (`took`) and results of the probe.
 
     `took` has a row for each finished training of any plan and device, the oldest first: folder, kind (empty if its
     data set is missing), epochs, device, device-hours, hours of an epoch, and its end in UTC.
@@ -136,7 +137,7 @@ class Known:
         return found
 
     def _by_basis(self, found: DataFrame) -> DataFrame:
-        """The hours of runs by each possible basis, the best first; NaN where there is none."""
+        """For each run (row), its hours by each basis (column), the most reliable first; NaN if a basis gives none."""
         own = self.took[(self.took.device == self.device) & (self.took.kind != "")]
         equal = own.groupby(["kind", "epochs"]).hours.agg(_of_newest).rename("equal")
         probed = Series({one.kind: one.epoch_seconds / HOUR for one in self.measured}, dtype=float)

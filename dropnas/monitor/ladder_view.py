@@ -1,4 +1,7 @@
-"""The output of `plan` on the ladder: the hours of its steps, the power of each claim, and what fits into a budget.
+"""The output of `plan` on the ladder (docs/ladder.md): hours of its steps, power of its tests, what fits into a budget.
+
+The steps of the ladder are parameter files, each with the runs of the steps before it. The sequential plan has the runs
+of the last step, but more seeds only for undecided questions. Its looks are the tests after each number of seeds.
 
 If the device's hours are known for all runs, these are used. Otherwise the hours are those of the authors on a V100,
 without ImageNet. Each answer gives its unit.
@@ -50,7 +53,7 @@ class Costed(NamedTuple):
 
 @dataclass(frozen=True)
 class Ladder:
-    """The ladder's plans with the known times."""
+    """The plans of the ladder, or a single plan, with the known times."""
 
     known: Known
     steps: tuple[Costed, ...]
@@ -61,7 +64,8 @@ class Ladder:
         """The unit in which the hours of all plans are known.
 
         Raises:
-            DropnasError: there is no such unit.
+            DropnasError: the hours of a run are unknown, and a plan is not a reproduction. (For reproductions, the
+                authors' hours replace unknown ones.)
         """
         plans = [*self.steps, *filter(None, [self.sequential])]
         unknown = sum(one.runs.hours.isna().sum() for one in plans)
@@ -96,9 +100,9 @@ class Ladder:
 
 
 def ladder(file: Path, known: Known, *, requested: bool = False) -> Ladder:
-    """The ladder in the folder of a parameter file, if the file has looks, is a step, or the ladder is `requested`.
+    """The ladder in the folder of a parameter file, or a `Ladder` of the file's plan only.
 
-    Otherwise only the plan of the file.
+    The ladder is returned if the file has looks or is a step, or if `requested` is true and the folder has steps.
     """
     settings = read_parameters(file)
     steps = [one for step in STEPS if (one := file.with_name(f"{step.profile}.yaml")).is_file()]
@@ -139,7 +143,7 @@ def looks_lines(plan: Plan, runs: DataFrame, known: Known) -> Iterator[Renderabl
 def fitting_lines(
     file: Path, known: Known, budget: float, out: Path | None = None, *, requested: bool = False
 ) -> Iterator[str]:
-    """What fits into a budget of hours, what it answers, and what stays open.
+    """Lines on what fits into a budget of hours, the questions that this answers, and those that stay open.
 
     Args:
         out: where to write a parameter file with the part that fits.

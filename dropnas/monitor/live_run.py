@@ -1,7 +1,7 @@
 """The verb `run`: starts the workflow and shows its progress until it ends. Snakemake's own output goes to a log file.
 
-Design choices: the progress is read from the store, as in `watch`, and a separate process makes the results from the
-frozen copy. This does not disturb the workflow, and edits of the checkout have no effect on it.
+Design choices: the progress is read from the store, as in `watch`. A separate process makes the results, with the
+frozen copy of the source, so edits of the checkout have no effect on them. Neither disturbs the workflow.
 """
 
 import os
@@ -30,7 +30,7 @@ def run(start: Start, parameters: Path, root: Path, *, verbose: bool = False) ->
     """Run Snakemake on the frozen plan of a parameter file, and show the progress.
 
     Args:
-        verbose: whether to show Snakemake's output instead.
+        verbose: whether to show Snakemake's output instead of the progress.
 
     Returns:
         Snakemake's exit status; 128 plus the number of the signal if the start was stopped.
@@ -104,7 +104,7 @@ def _begin_results(start: Start, root: Path, output: IO[str] | int) -> "subproce
 
 
 def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
-    """The last lines of a failed start: the failed runs or the end of Snakemake's log, and how to continue."""
+    """What `run` prints when Snakemake failed: the failed runs or the end of Snakemake's log, and how to continue."""
     found, done = [], ""
     with suppress(DropnasError, OSError):
         snapshot = watch.look(doubt=True)

@@ -1,7 +1,8 @@
 """The cost of a sequential plan's looks, and the questions that stay open after them, by simulated reproductions.
 
-A seed of an experiment costs its search and its retrainings. All other runs, such as those of the best seed, cost the
-same for any number of seeds.
+A look tests the results so far; only experiments of undecided questions get the seeds of the next look. A seed of an
+experiment costs its search and its retrainings. All other runs, such as those of the best seed, cost the same for any
+number of seeds.
 """
 
 from collections.abc import Callable, Iterator
@@ -60,7 +61,7 @@ def truths(asking: Asking) -> dict[str, Truth]:
     """The true values to simulate: the paper's numbers, or every method as good as DropNAS."""
     priors = asking.questions.priors
     means, stds = np.array([prior.mean for prior in priors]), np.array([prior.std for prior in priors])
-    base: dict[str, float] = {}  # by data set: DropNAS in the original space, or else the first experiment
+    base: dict[str, float] = {}  # by data set: mean of DropNAS in the original space, or else of the first experiment
     for one, mean in zip(asking.experiments, means, strict=True):
         if one.role not in base or one.searches[0].name.endswith("-original-dropnas-seed0"):
             base[one.role] = mean

@@ -86,7 +86,7 @@ def described(plan: Plan, known: Known) -> DataFrame:
 
 
 def targets(file: Path, root: Path) -> Iterator[str]:
-    """A line for each target of a parameter file: its finished runs, and whether it is built only on request."""
+    """A line for each target of a parameter file: the number of its finished runs, and `on request` if it is."""
     settings = read_parameters(file)
     plan = make_plan(settings)
     found = costs(described(plan, read_known(root, settings.machine)), list(plan.targets), ())
@@ -127,7 +127,7 @@ def _plan(plan: Plan, frame: DataFrame, *, everything: bool) -> Iterator[Rendera
 
 
 def _further(plan: Plan, default: DataFrame, known: Known) -> Iterator[RenderableType]:
-    """The disk, the hours at the authors' speed, and the cost of looks."""
+    """The disk space, the hours at the authors' speed, and the cost of looks."""
     disk = needed(plan.by_default().runs.values(), known.root)
     if disk.files:
         yield f"Disk: about {disk.size / 1e9:,.1f} GB in {disk.files:,} files and folders."

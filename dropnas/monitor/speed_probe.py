@@ -1,7 +1,7 @@
 """The probe behind `plan --measure`: times a few real steps of each kind of work on noise, in about a minute.
 
-It uses the training code of the stages. The kinds of work share the time. On a CPU a step may take a minute, so batches
-start small and grow as far as the time allows. If they do not reach the protocol's batch size, the step time is
+It uses the training code of the stages. The kinds of work share this time. On a CPU a step may take a minute, so
+batches start small and grow as far as the time allows. If they do not reach the protocol's batch size, the step time is
 extrapolated linearly from the smallest and the largest batch (a fixed part, and a part for each image). Every batch is
 repeated, and the spread of the repetitions is extrapolated in the same way. All images are the same noise. Decoding and
 augmenting the images of ImageNet is not included.
@@ -71,7 +71,7 @@ class Timing(NamedTuple):
     """The time of a step."""
 
     seconds: float
-    spread: float  # range of `seconds` over the repetitions, as a fraction of it
+    spread: float  # range over the repetitions, as a fraction of `seconds`
     batch: int  # largest batch timed
 
 
@@ -145,7 +145,7 @@ def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:
 
 
 def timing(work: Compute, full: int, share: float, device: str) -> Timing:
-    """Seconds of work on a batch of `full` images, measured for `share` seconds, or longer for a few repetitions."""
+    """Time the work on a batch of `full` images. This takes `share` seconds, or longer if three repetitions need it."""
     ends = time.monotonic() + share
     size = small = min(SMALLEST, full)
     _seconds(work, small, device)  # the first batch compiles and allocates
@@ -168,7 +168,9 @@ def through_line(small: int, shortest: Sequence[float], size: int, times: Sequen
     """The time of a full batch, extrapolated from repetitions of a small and a larger batch.
 
     The result is at least the time of the larger batch, and at most this time scaled to the full batch. The spread
-    comes from lines through the 10 % and 90 % quantiles. If a bound changes the result, the change adds to the spread.
+    is the range of four values, as a fraction of the result: the result, the result without these bounds, and two more
+    extrapolations. One uses the 10 % quantile of the small batch and the 90 % quantile of the larger one, the other one
+    uses the 90 % and the 10 % quantile.
     """
 
     def line(short: float, long: float) -> float:

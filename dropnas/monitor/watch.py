@@ -2,7 +2,7 @@
 
 Leases show which runs are running, and manifests which are done. The last output line of a running run is in its
 scratch folder, and the reason of a failure in its job's log. The workflow itself is not involved, so any process that
-sees the store can watch a cluster as well as this host, without disturbing it.
+can read the store can watch a workflow, on a cluster too, without disturbing it.
 """
 
 import re
@@ -41,7 +41,7 @@ class Snapshot:
     - `state`: done, running, waiting or failed
     - `part`: the part that is done, from 0 to 1
     - `started`, `line`, `group`: of a running run, its start (Unix time), its last output line, and the number of runs
-      that share its time
+      that train together with it in one job, itself included
     - `reason`, `log`: why a run failed or stopped; the log of a failed run
     """
 
@@ -105,7 +105,7 @@ class Watch:
         self._unit = self._last = ""
 
     def look(self, *, doubt: bool = False) -> Snapshot:
-        """Read the plan's state. With `doubt`, a finished run that its job rejects also has a `reason`."""
+        """Read the plan's state. With `doubt`, a finished run also has a `reason` if its job's log has an error."""
         now, states = time.time(), dict.fromkeys(self._done, "done")
         others = [run for id_, run in self.runs.items() if id_ not in states]
         states |= {run["id"]: self.store.state(run["id"], self.root / run["folder"]) for run in others}
