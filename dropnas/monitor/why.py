@@ -1,7 +1,7 @@
-"""Why a run is missing: the keys, files and inputs that changed since the nearest finished run of its stage.
+"""Why a run is missing: the configuration keys, files and inputs that changed since the nearest finished run.
 
-The nearest run is one with the same name, or else the one with the fewest differences. A changed input is explained in
-the same way, down to the edit that caused it.
+The nearest run has the same stage. A run with the same name is preferred, then the one with the fewest differences. A
+changed input is explained in the same way, down to the edit that caused it.
 """
 
 import ast
@@ -49,7 +49,7 @@ def _find(plan: Plan, wanted: str) -> Run:
 
 
 def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: Path) -> Iterator[str]:
-    """The differences from an old run, by default the nearest one."""
+    """Describe the differences between a run and `old` or, if it is None, the nearest finished run."""
     others = [record for record in records.values() if record["stage"] == run.stage and record["id"] != run.id]
     old = old or min(others, key=lambda one: (one["name"] != run.name, len(_changes(run, one))), default=None)
     if old is None:
@@ -65,7 +65,7 @@ def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: 
 
 
 def _changes(run: Run, old: Record) -> dict[str, str]:
-    """The differences between the identities of two runs of a stage, with each key of the configuration."""
+    """Describe how two runs of a stage differ: a text for each changed configuration key or part of the identity."""
     identity, before = run.identity, old["identity"]
     now, then = _flat(identity["config"]), _flat(before["config"])
     values, old_values = {**_flat(resolved(run.config)), **now}, {**_flat(old["config"]), **then}
@@ -115,7 +115,7 @@ def _changed_files(run: Run, old: Record, root: Path) -> list[str]:
 
 
 def _changed(module: str, source: Path) -> Iterator[str]:
-    """The files of a module that differ from an older source: its code, and the data files that it names."""
+    """Yield the files of a module that differ from an older copy: its code, and the data files that it names."""
     file = module_file(module)
     assert file is not None  # `closure` has read the file
     text, before = file.read_text(encoding="utf-8"), source / Path(*module.split(".")).with_suffix(".py")

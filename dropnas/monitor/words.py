@@ -102,7 +102,7 @@ def result(cell: DataFrame, root: Path) -> str:
     try:
         errors = [read_training(read_run(root / folder)).top1 for folder in done.folder]
     except DropnasError as error:
-        return str(error)  # the display continues
+        return str(error)  # shown instead of the result, so that the display continues
     mean = fmean(one.best if first.criterion == "best" else one.final for one in errors)
     count = counted(len(done), cell)
     return f"{first.cell}: {mean:.{first.decimals}f} %{' after ' * bool(count)}{count}"

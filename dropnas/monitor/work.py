@@ -1,8 +1,9 @@
 """The kinds of work that take device time. Pure functions without torch.
 
-A kind of work consists of the settings that affect the duration of an epoch: all but those in `COSTLESS`. A new option
-therefore makes a new kind of unknown cost, never a wrong number. The genotype is not included, because it is unknown
-before the search. Grouped dropout is included as the share of dropped operations, because these are not computed.
+The shape of the data set and the settings define a kind of work. Settings in `COSTLESS` are left out, because they
+hardly change the duration of an epoch. A run with a new option is therefore of a new kind, whose cost is unknown until
+it is measured. The genotype is not included, because it is unknown before the search. Methods with grouped dropout are
+distinguished only by whether they drop no, few or many operations, because dropped operations are not computed.
 """
 
 from collections.abc import Mapping
@@ -21,15 +22,15 @@ COSTLESS = {  # settings that hardly change the duration of an epoch
     *("alpha_learning_rate", "alpha_beta1", "alpha_beta2", "alpha_weight_decay", "alpha_scale", "norm_weight"),
     *("crop_padding", "flip", "cutout", "drop_path", "label_smoothing", "mixup", "warmup_epochs", "schedule"),
 }
-MANY = 0.5  # p_d from which most operations are dropped
+MANY = 0.5  # a search whose mean p_d over the two groups is at least this drops "many" operations
 # The authors' speed in GPU-days of a V100: the printed "search cost" (Tables 1, 2), and about a day for a retraining,
 # as users of DARTS networks report. The paper does not print the cost of ImageNet.
 AUTHORS_RETRAINING_DAYS = 1.0
-SIZE = ("cells", "channels", "batch_size")  # of the paper's networks
+SIZE = ("cells", "channels", "batch_size")  # if these have the paper's values, the run trains the paper's network
 
 
 class Shape(NamedTuple):
-    """Numbers of images of a data set, and their size in pixels (0 if it varies)."""
+    """Numbers of training and test images of a data set; height and width of an image in pixels (0 if they vary)."""
 
     train: int
     test: int

@@ -77,7 +77,11 @@ def _sample_std(population: float) -> float:
 
 
 def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellKey, Printed]) -> tuple[Prior, ...]:
-    """The expected mean and deviation of each experiment: the paper's, or DropNAS' mean and the usual deviation."""
+    """The expected mean and standard deviation of each experiment.
+
+    They are the paper's if it prints both for the experiment. Otherwise the mean is the one printed for DropNAS on the
+    same data set, and the deviation is the root mean square of those printed for this data set in Tables 4 and 6.
+    """
     known = {number: cell for key, number in cells.items() if (cell := printed.get(key)) and cell.std is not None}
     stds = defaultdict[str, list[float]](list)
     for row in (*layout("table4").rows, *layout("table6").rows):
@@ -146,7 +150,7 @@ def _worse_than_best(
 
 
 def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
-    """One claim for each baseline: DropNAS beats it on all data sets that the plan searches with both."""
+    """Yield a claim for each baseline: DropNAS beats it on every data set on which the plan runs both."""
     labels: dict[str, str] = {}
     for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
         if config.table == "baselines" and config.layout:

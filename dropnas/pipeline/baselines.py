@@ -60,7 +60,7 @@ def layout(experiments: Experiments) -> Layout:
 
 
 def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
-    """The layout. Each data set has a row for random search, then one for each search method in METHODS' order."""
+    """The layout: for each data set, a row for random search, then one for each search method in METHODS' order."""
     compared = {DROPNAS.strategy, ONE_LEVEL_DARTS.strategy, *methods}
     names = [name for name in METHODS if name in compared]
     elsewhere = ", ".join(METHODS[name].label for name in names if METHODS[name].printed)

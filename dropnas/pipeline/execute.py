@@ -26,7 +26,7 @@ PATIENCE = 5.0  # seconds between checks of runs that another process computes
 
 
 def never() -> bool:
-    """Return that no stop signal arrived. This is the default of `warned`."""
+    """Return False: no stop signal has arrived. This is the default of `warned`."""
     return False
 
 

@@ -55,11 +55,15 @@ class Experiments:
 
     @property
     def roles(self) -> list[str]:
-        """`cifar10` and `cifar100`, as far as the file names a data set for them."""
+        """Those of `cifar10` and `cifar100` for which the parameter file names a data set."""
         return [role for role in SEARCHED if role in self.parameters.datasets]
 
     def seeds(self, target: str, first: Run | None = None) -> range:
-        """The search seeds of a table or figure, or of one of its experiments, which `first` identifies."""
+        """The search seeds of a table or figure, or of one of its experiments.
+
+        Args:
+            first: the first training of the experiment; None means the table or figure as a whole.
+        """
         counts: dict[str, int] = {str(name): count for name, count in self.parameters.seeds_of.items()}
         usual = counts.get(target, self.parameters.first_seeds)
         return range(self.parameters.seeds_at.get(folder_key(first), usual) if first else usual)

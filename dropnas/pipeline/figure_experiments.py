@@ -58,7 +58,10 @@ def figure5(experiments: Experiments) -> Iterator[Drawn]:
 
 
 def trajectories(experiments: Experiments) -> Iterator[Drawn]:
-    """The alphas during searches with DropNAS, one-level DARTS, the user's methods and, if built, the baselines."""
+    """The alphas during searches with DropNAS, one-level DARTS and the user's methods.
+
+    The baselines are included if the parameter file requests the table of baselines.
+    """
     own = experiments.parameters
     compared = asked(own) if "baselines" in own.tables else []
     for role in experiments.roles:

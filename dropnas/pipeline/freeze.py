@@ -95,7 +95,7 @@ def check(folder: Path) -> None:
 
 
 def _content_id(folder: Path) -> str:
-    """The id of a frozen start's content, without the markers of finished jobs, which come and go."""
+    """The id of a frozen start's content, without the markers of finished jobs, which are written later."""
     found: dict[str, str] = {}
     for part in folder.iterdir():
         if part.is_dir() and part.name != DONE:
@@ -132,7 +132,7 @@ def _user_packages(plan: Plan) -> set[Path]:
 
 
 def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
-    """The content of plan.json, which the workflow, the results and the report page read.
+    """The content of plan.json, which the workflow, the `results` command and the report page read.
 
     `rules` has the resources that the jobs of each rule need. `jobs` are made for the requested targets. `targets` has
     the marker of each target's last job and, under the key `paper`, the markers of all targets built by default.

@@ -1,11 +1,12 @@
 """The jobs of a plan: batches of runs that share a process. A job is identified by its rule and a readable name.
 
-The runs that the targets of a start need never share a batch with other runs, so a start for one table trains nothing
+Runs that the requested targets need are never in the same batch as other runs, so a start for one table trains nothing
 for another.
 
 A job's marker is a file in the folder of the frozen start. It exists once all runs of the job are published. Snakemake
-may delete the outputs of a job, so it is given no outputs but the markers. Each start makes the markers agree with the
-store, so Snakemake finds nothing to do if the runs are finished or were pulled. A job writes its marker when it ends.
+may delete the outputs of a job, so the markers are the only outputs that it knows. Each start makes the markers agree
+with the store, so Snakemake finds nothing to do if the runs are finished or were pulled. A job writes its marker when
+it ends.
 """
 
 import os
@@ -26,7 +27,7 @@ from dropnas.runs.store import Store
 DONE = "done"  # the folder of the markers, in a plan's folder
 SHOWN = {"table": ".csv", "figure": ".svg"}  # by rule: the suffix of the result file that Snakemake's report shows
 BRIEF = 100  # number of short runs that share one process
-NUMBERED = re.compile(r"(seed|train)(\d+)")  # the only parts of a name in which the runs of a batch may differ
+NUMBERED = re.compile(r"(seed|train)(\d+)")  # numbers in the names of runs, which a job's name combines
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
     sizes: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
     divided = "search" in sizes
     sizes |= dict.fromkeys(("sample", "fixed", "variant", "correlation"), BRIEF)
-    sizes |= dict.fromkeys(("derive", "clusters"), sizes.get("search", 1))  # each batch waits for one of searches
+    # each batch of derivations or clusters waits for one batch of searches
+    sizes |= dict.fromkeys(("derive", "clusters"), sizes.get("search", 1))
     parts = []
     for (stage, *_, as_one), runs in groups.items():
         size = len(runs) if as_one and not divided else sizes.get(stage, 1)

@@ -37,7 +37,7 @@ class Judging:
         return self.state.look + 1
 
     def seeds(self) -> dict[str, int]:
-        """The number of seeds that each experiment should have; those that continue get that of the next look."""
+        """The number of seeds that each experiment needs; one that continues needs as many as the next look has."""
         schedule = self.asked.schedule
         counts = np.maximum(self.state.seeds[0], schedule[0])
         if self.looks < len(schedule):
@@ -57,9 +57,10 @@ def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
 
 
 def deviations(asking: Asking, root: Path) -> tuple[Array, int]:
-    """Each experiment's standard deviation over its seeds; the number of experiments with two or more results.
+    """The standard deviation of each experiment over its seeds, and the number of experiments with two or more results.
 
-    Expected deviations and those of finished trainings are pooled by their degrees of freedom; 0 means unknown.
+    The expected deviation and that of the finished trainings are pooled by their degrees of freedom. The result is 0 if
+    both are unknown.
     """
     store, found, ours = Store(root), [], 0
     for prior, experiment in zip(asking.questions.priors, asking.experiments, strict=True):
@@ -77,7 +78,7 @@ def look(judging: Judging, errors: Sequence[tuple[float, ...]]) -> Judging:
     """Judge the next look.
 
     Args:
-        errors: errors of each experiment; an experiment that continues has at least those of this look's seeds.
+        errors: errors of each experiment; an experiment that continues has at least as many as this look has seeds.
     """
     n = judging.asked.schedule[judging.looks]
     means, stds = np.zeros((1, len(errors))), np.zeros((1, len(errors)))

@@ -1,10 +1,11 @@
 """Runs a sequential plan look by look; each look has its own parameter file and frozen start.
 
-Look 1 gives all experiments the first number of seeds. After each look, undecided experiments get the next number of
-seeds, unless even the largest number would hardly decide them. The last start is the complete file with the resulting
-numbers of seeds. Only this start makes tables, figures and the runs that need the best seed. All decisions follow from
-the file and the finished runs, so the same command continues after a kill. The record in the results only serves to
-detect a design that was changed after the first look.
+Look 1 gives all experiments the first number of seeds. After each look, experiments that an open question needs get the
+next number of seeds. A question is open until it is decided, or until even the largest number of seeds would hardly
+decide it. The last start is the complete file with the resulting numbers of seeds. Only this start makes the runs that
+need the best seed, and the tables and figures that consist of them (`OF_BEST`). Every start makes the other tables and
+figures. All decisions follow from the file and the finished runs, so the same command continues after a kill. The
+record in the results only serves to detect a design that was changed after the first look.
 """
 
 import hashlib
@@ -148,7 +149,7 @@ def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
 
 
 def _checksum(settings: Parameters) -> str:
-    """Checksum of the settings that determine a look's runs and questions: all but seeds, description and machine."""
+    """Checksum of the settings that determine a look's runs and questions (not seeds, description and machine)."""
     left_out = ("seeds", "description", "machine")
     kept = {name: value for name, value in resolved(settings).items() if name not in left_out}
     return hashlib.sha256(canonical_json(kept).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Specs: what a stage's verb needs to compute a run. A frozen start has a file with the spec of each of its runs."""
+"""Specs: what a stage's verb needs to compute a run. A frozen start has one spec file for each of its runs."""
 
 import re
 from dataclasses import dataclass, replace

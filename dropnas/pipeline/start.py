@@ -93,7 +93,7 @@ def _parsed(options: Sequence[str]) -> Namespace:
         raise DropnasError("Snakemake is not installed", remedy="make setup, or pip install 'dropnas[workflow]'")
     if not options:
         return Namespace(targets=())
-    from snakemake.cli import get_argument_parser  # takes a second
+    from snakemake.cli import get_argument_parser  # this import takes a second
 
     found: Namespace = get_argument_parser().parse_known_args(options)[0]
     return found

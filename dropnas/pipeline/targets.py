@@ -1,4 +1,4 @@
-"""The last run of each table and figure: its configuration, and the runs that it reads, each once.
+"""The last run of each table and figure: its configuration, and the runs that it reads, each listed once.
 
 `table_experiments` and `figure_experiments` say which runs the cells and the series need. The published
 baselines of Tables 1 to 3 are retrained under this protocol on request.
@@ -60,7 +60,10 @@ def _figure(experiments: Experiments, name: str, inputs: Inputs) -> FigureConfig
 
 
 def _published(experiments: Experiments, name: str, inputs: Inputs) -> PublishedConfig:
-    """The configuration of a table of published architectures; its first input has their parameter counts."""
+    """The configuration of a table of published architectures.
+
+    The table's first input is the run that counts the parameters and multiply-adds of the architectures.
+    """
     inputs.positions([experiments.architectures()])
     named, own = experiments.parameters.published, experiments.own_architectures
     entries = []

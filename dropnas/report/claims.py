@@ -58,8 +58,9 @@ class Evidence:
 
     Attributes:
         tables: existing tables, by name.
-        sweep: best test errors in percent by role and by drop path rate (`3e-05`) or preset, as in Figure 2.
-        correlations: Pearson's coefficient of each edge of Figure 5 (`0,2`), None if undefined, and the number of its
+        sweep: best test errors in percent behind Figure 2, by data set (`cifar10`), then by drop path rate (`3e-05`) or
+            preset.
+        correlations: for each edge of Figure 5 (`0,2`), Pearson's coefficient (None if undefined) and the number of
             points.
         lone_points: for each panel of Figure 4, whether each seed has a cluster of a single point.
         skips: numbers of skip-connects in the normal cells found on CIFAR-100, by method (`dropnas`,
@@ -131,7 +132,7 @@ def _result(
 
 
 def _ours(evidence: Evidence, epoch: str) -> Source:
-    """A source of our runs at the best epoch on test or at the final one; the sweep is always at the best epoch."""
+    """A source of our errors at the best epoch on test or at the final epoch; for the sweep, always the best epoch."""
 
     def source(table: str, row: str, column: str) -> Sample | None:
         if table == "figure2":
@@ -274,7 +275,7 @@ def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Decided:
 
 
 def _correlation(known: Correlations, against: tuple[float | None, int | None] | None = None) -> Decided:
-    """Decide whether the correlation on edge (0,2) is higher than `against`, by default than on edge (4,5)."""
+    """Decide whether the correlation on edge (0,2) is higher than `against` or, by default, than that on edge (4,5)."""
     (first, n), (other, m) = known.get("0,2", (None, 0)), against or known.get("4,5", (None, 0))
     if first is None or other is None:
         return Decided(Outcome.TOO_FEW, "A correlation is missing or undefined.")

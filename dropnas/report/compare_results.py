@@ -2,8 +2,8 @@
 
 Design choices: everything comes from the `verdicts.json` of each store. Means of test errors are compared by Welch's
 test with reduced degrees of freedom, as in the verdicts. All numbers of two stores form one family for Holm's
-correction, so two equal stores show a false "differs" in at most 5 % of cases. The best of eight is not compared,
-because it comes from the same runs as the mean.
+correction. If no true mean differs, at most 5 % of comparisons of two stores therefore show a false "differs". The best
+of eight is not compared, because it comes from the same runs as the mean.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
     Returns:
         A row for each number, in the order of the tables: `table`, `row`, `column`, `quantity`, their labels, `mean`,
         `std` and `n` of A and B, `difference` (A minus B, in the unit of the quantity) with the limits of its 95 %
-        interval, `p` (two-sided, corrected after Holm over all rows), and `outcome`. Missing values are None.
+        interval, `p` (two-sided, with Holm's correction over all rows), and `outcome`. Missing values are None.
     """
     a, b = (
         {(one.table, one.row, one.column, one.quantity): one for one in results.numbers if one.kind != "best"}

@@ -19,11 +19,11 @@ class Target:
             rows name the data sets.
         experiments: `module:ATTRIBUTE` of a function that takes Experiments and yields the cells of a table or the
             series of a figure, with their runs; empty for the stage `published`.
-        drawing, caption: for a figure, `module:ATTRIBUTE` of its Drawing, and one sentence.
+        drawing, caption: for a figure, `module:ATTRIBUTE` of its Drawing, and its caption of one sentence.
         layout: for a table that is not in `printed.yaml`, `module:ATTRIBUTE` of its Layout, or of a function that takes
             Experiments and returns the layout.
         on_request: whether it is built only if requested by name.
-        priority: if a plan must fit into a budget, targets with a higher priority are kept longer.
+        priority: if a plan must fit into a budget, the targets with the lowest priority are removed first.
     """
 
     stage: Literal["table", "published", "figure"]
@@ -114,11 +114,11 @@ class _Strict:
 
 @dataclass(frozen=True)
 class Entry(_Strict):
-    """A cell of a table that has runs of ours.
+    """A table cell with runs of ours.
 
     Attributes:
         row, column: keys of the cell, as in `printed.yaml`; a user's method has its own row or column.
-        label: the label of a row or column that the paper does not have; empty for the paper's own.
+        label: the label of a row or column that the paper does not have; empty for the paper's rows and columns.
         searches, trainings: indices of its search runs and of its retrain or transfer runs among the table's inputs.
     """
 

@@ -1,4 +1,4 @@
-"""The counts of the published architectures as Markdown, CSV and LaTeX."""
+"""The parameters and multiply-adds of the published architectures as Markdown, CSV and LaTeX."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

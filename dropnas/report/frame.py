@@ -42,7 +42,7 @@ class Frame:
         lines: the lines of the table.
         label: label by which a LaTeX document refers to it.
         warning: states that the table is not a reproduction; empty for a reproduction.
-        provenance: profile, data and hardware; empty for counts without runs.
+        provenance: profile, data and hardware; empty for the counts of architectures, which need no training.
         notes: notes on how to read it, one or two sentences each.
     """
 

@@ -31,7 +31,7 @@ WAITS = "Not judged by any look yet"
 
 
 def read_looked(folder: Path) -> LooksFile | None:
-    """The record in the results of a profile; None if it has no looks. Raises a DropnasError if it is damaged."""
+    """The record in the results of a profile; None if there is no record. Raises a DropnasError if it is damaged."""
     return LooksFile.read(folder) if (folder / LooksFile.FILE).is_file() else None
 
 
@@ -54,7 +54,7 @@ def text(looked: LooksFile) -> str:
 
 
 def headline(looked: LooksFile) -> str:
-    """The design, and its progress."""
+    """State the planned numbers of seeds, the statistical design, and the number of looks judged so far."""
     return f"Looks at {', '.join(map(str, looked.looks))} seeds; {DESIGN}. Judged: {looked.judged}."
 
 
@@ -80,7 +80,7 @@ def _estimates(one: LookedNumber | LookedContrast) -> tuple[str, str, str]:
 
 
 def require_same(looked: LooksFile, looks: tuple[int, ...], parameters: str, where: object) -> None:
-    """Check that the design was not changed after results were seen; raises a DropnasError."""
+    """Raise a DropnasError if the looks or the settings were changed after the first look."""
     remedy = f"restore them, or start again: give the file another profile, or remove {where}"
     if looked.looks != looks:
         was = ", ".join(map(str, looked.looks))
@@ -115,7 +115,11 @@ def _cell(one: CellVerdict, looked: LookedNumber | None) -> CellVerdict:
 
 
 def claims_by_looks(looked: LooksFile | None, found: Sequence[ClaimResult]) -> list[ClaimResult]:
-    """The claims, if possible with the decisions of the looks; the others are marked as not judged by looks."""
+    """The claims, with the decisions of the looks; unchanged if there are no looks.
+
+    A tested claim that the looks do not judge keeps its outcome, and its detail says so. A tested claim about the best
+    seed (headline) becomes undecided.
+    """
     if looked is None:
         return list(found)
     known = {one.id: one for one in looked.claims}
@@ -138,7 +142,10 @@ def _claim(one: ClaimResult, looked: LookedClaim | None) -> ClaimResult:
 
 
 def _compared(one: Compared, looked: LookedContrast) -> Compared:
-    """The comparison over all looks; its negative difference supports the claim, so the sign is changed."""
+    """A comparison with the estimates over all looks.
+
+    In a look, a negative difference supports the claim. In the result, a positive one does, so the sign is changed.
+    """
     interval = (-looked.interval[1], -looked.interval[0]) if looked.interval else None
     effect = one.effect if looked.difference is None else -looked.difference
     return replace(one, effect=effect, interval=interval, p=looked.p)

@@ -23,7 +23,7 @@ from dropnas.space.names import SKIP
 
 SECONDS_A_DAY = 86_400
 MILLION = 10**6
-MEBI = 2**20  # the release's logger divides by it
+MEBI = 2**20  # the release's logger gives parameters in this unit
 Criterion = Literal["best", "final", "held-out"]
 KINDS: tuple[tuple[str, Line, Callable[[Errors], float]], ...] = (
     ("final", Line.FINAL, lambda errors: errors.final),
@@ -53,7 +53,7 @@ class CellRuns:
 
 
 def measure(layout: Layout, blank: TableNumber, runs: CellRuns) -> list[TableNumber]:
-    """Our numbers in a cell: the quantity of the entry `blank`; empty if the runs do not have it."""
+    """Our numbers in a cell for the quantity of the entry `blank`; empty if the runs do not have this quantity."""
     if blank.quantity in ("top1_error", "top5_error"):
         return list(_errors(layout, blank, runs))
     if blank.quantity == "parameters":

@@ -19,7 +19,7 @@ TEXTS, PICTURES = (".md", ".csv", ".tex"), (".svg", ".png", ".pdf")
 
 
 def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
-    """Copy tables to `destination/tables/tableN.*`, our numbers to `metrics.json`, the lowest to `errors.json`.
+    """Copy tables to `destination/tables/`, write our numbers to `metrics.json` and the lowest errors to `errors.json`.
 
     Args:
         folders: intact run folders of tables, and of the counts of the architectures, which have no metrics.
@@ -49,8 +49,8 @@ def metrics(folders: Sequence[Path]) -> Metrics:
     """Our numbers in the tables of these run folders.
 
     Returns:
-        {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}; cells without runs of ours
-        are left out, as are the deviation of a single run and the size of a published network.
+        {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}; cells without runs of ours,
+        deviations of single runs, and counts of published architectures are left out.
     """
     found: Metrics = {}
     for table in map(TableFile.read, folders):

@@ -2,7 +2,7 @@
 
 Design choices: the order is the paper's. A row with several published genotypes appears once for each of them; a row
 without a trainable genotype keeps its quoted numbers and gives the reason. Each trained genotype must equal the
-published one, so that a training is not used after its genotype has been corrected.
+published one. A training is therefore not used any more after the genotype in `published.yaml` has been corrected.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
     """Build a table of published baselines.
 
     Args:
-        inputs: the run that counts the architectures, then retrainings or transfers.
+        inputs: the `architectures` run, which counts parameters and multiply-adds; then retrainings or transfers.
 
     Raises:
         DropnasError: an entry names an architecture that the table does not quote, or an input is damaged, has the
@@ -80,7 +80,7 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
 
 
 def read_counts(folder: Path) -> Counts:
-    """The counts of an `architectures` run. Raises a DropnasError if the run has another stage or is damaged."""
+    """Read the counts of an `architectures` run. Raises a DropnasError if the run has another stage or is damaged."""
     if ReceiptFile.read(folder).stage != ARCHITECTURES:
         raise DropnasError(f"is not the receipt of an {ARCHITECTURES} run", where=ReceiptFile.file(folder))
     return {(one.architecture, one.table): one for one in CountsFile.read(folder).counts}
@@ -120,7 +120,7 @@ def _training(folder: Path, paper: Layout, entry: PublishedEntry) -> Training:
 
 
 def _count(blank: TableNumber, counted: Counted, run: str) -> TableNumber:
-    """Parameters or multiply-adds of the paper's network, in millions."""
+    """Parameters or multiply-adds of an architecture in the network of the paper's table, in millions."""
     work = blank.quantity == "multiply_adds"
     value = (counted.multiply_adds if work else counted.parameters) / MILLION
     text = f"{value:.1f}" if work else f"{value:.3f}"
@@ -128,7 +128,10 @@ def _count(blank: TableNumber, counted: Counted, run: str) -> TableNumber:
 
 
 def _remarks(id_: str, trained: Trained, counted: Counted) -> Iterator[str]:
-    """Why an architecture was not trained, how its count differs, and its source if that is not the authors' code."""
+    """Why an architecture was not trained, how its parameters differ from the printed number, and its source.
+
+    The source is left out if it is the authors' code.
+    """
     if id_ not in trained:
         yield NOT_ASKED
     if counted.remark:

@@ -38,7 +38,7 @@ class Line(StrEnum):
     PAPER = "paper"  # the paper, in a row that we do run
     FINAL = "ours, final epoch"
     BEST = "ours, best on test"
-    COUNTED = "counted"  # a count of an architecture, trained or not
+    COUNTED = "counted"  # parameters or multiply-adds of an architecture, whether it was trained or not
 
 
 TRAINED = (Line.FINAL, Line.BEST)

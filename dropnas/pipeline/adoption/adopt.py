@@ -7,8 +7,8 @@ Design choices:
   stage and pair of code states (`trial.py`). If only the names of the inputs changed, nothing needs to be proved.
 - Stages that do not train are cheap. They are computed again by the new code from the adopted runs. If a genotype
   changes, nothing that depends on it is adopted.
-- The old run does not change. The new one has hard links to its files. Its manifest names the old run and the trial. It
-  is published like any other run, by one rename under its lease.
+- The old run does not change. The new run has hard links to the old run's files, and a manifest that names the old run
+  and the trial. The new run is published like any other run, by one rename under its lease.
 """
 
 import os
@@ -113,7 +113,7 @@ def _adopt_stage(
 
 
 def _match(run: Run, finished: Iterable[Finished], root: Path) -> Finished | None:
-    """Find a finished run that differs in its code only; the last one if there are several."""
+    """Find the newest finished run with the stage, configuration, numerics and input files of a planned run."""
     new = run.identity
     same = [
         one
@@ -141,7 +141,11 @@ def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
 
 
 def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
-    """The checksums of the files that a run reads of an input: for a network, its genotype; otherwise all files."""
+    """The checksums of the files that a run reads from an input.
+
+    A retraining or transfer reads only the genotype of an input that is not a data set. In all other cases, a run reads
+    all files of the input.
+    """
     files = ManifestFile.read(manifest).files
     genotype = run.stage in ("retrain", "transfer") and source.stage != "data"
     return {GenotypeFile.FILE: files.get(GenotypeFile.FILE, "")} if genotype else files

@@ -53,7 +53,7 @@ def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
 
 
 def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list[str]]:
-    """The folders that the cases read, by their keys: small data, a genotype, or a small search."""
+    """For each case's key, the folders that the case reads: small data and, if needed, a genotype or a small search."""
     code = Code(source, "")
     for data in {case.data for case in cases}:
         made = {"config": DATA[data], "inputs": [], "out": str(folder / data / "out")}

@@ -18,7 +18,7 @@ class Drawn:
 
     Attributes:
         panel, name, label: as in `dropnas.report.config.Series`.
-        runs: at least one.
+        runs: the runs of the series, at least one.
         reproduction: whether the paper's numbers may be shown too.
     """
 

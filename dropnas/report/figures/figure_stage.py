@@ -63,7 +63,7 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
 
 
 def foot(content: FigureFile) -> list[str]:
-    """The sentences of the footer: profile, n, data and hardware, and a warning if it is not a reproduction."""
+    """The sentences of the footer: profile, n, data and hardware, and a warning if the figure is not a reproduction."""
     facts = (
         f"Profile: {content.profile}. n = {' to '.join(map(str, dict.fromkeys(content.n)))}. "
         f"Data: {', '.join(content.data) or 'not recorded'}. "

@@ -106,7 +106,7 @@ def _axis(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _p_d(point: Mapping[str, Any]) -> str:
-    """The nominal p_d and, for another method, the effective p_d after resampling in a second line."""
+    """The nominal p_d and, for a method without a rate, a second line with the effective p_d after resampling."""
     if point["rate"] is not None:
         return f"{of_rate(point['rate']):.3f}"
     p_d = SPECIAL.get(point["name"], 0.0)
@@ -124,7 +124,7 @@ def _marks(axes: Axes, points: Sequence[Mapping[str, Any]], kind: str, shift: fl
 
 
 def _moments(errors: Any) -> tuple[float, float]:
-    """Mean accuracy and sample deviation, from our errors or from the printed mean and deviation; NaN without any."""
+    """Mean accuracy and sample deviation, from our errors or the printed mean and deviation; NaN for no errors."""
     if not errors:
         return nan, nan
     if isinstance(errors, Mapping):

@@ -1,4 +1,4 @@
-"""A figure that the paper lacks, the searches over their epochs: weights, entropy, skip-connects, changes.
+"""Weights, entropy, skip-connects and changes of the genotype over the epochs of searches; the paper lacks this figure.
 
 Design choices: p of Eq. 1 is called "weight", because p-values appear nearby. For each data set, the weights have one
 panel for each method; its legend lists the operations in the order of their lines at the last epoch, from the top. A
@@ -87,7 +87,7 @@ def _part(part: Any, weights: Sequence[Weights], methods: Sequence[Mapping[str, 
 
 
 def _method(name: str, label: str, runs: Sequence[Run]) -> dict[str, Any]:
-    """Mean and range of one method's searches over the epochs."""
+    """For each epoch, mean and range of each quantity over the searches of one method; for weights, only the mean."""
     found = [read_trajectory(run) for run in runs]
     if len({tuple(one.operations) for one in found}) > 1:
         raise DropnasError("its searches differ in operations", where=f"trajectories, {label}")

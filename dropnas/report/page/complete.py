@@ -58,7 +58,9 @@ class Complete:
 
 
 def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, Complete]:
-    """All tables of a plan by name; a table on request only if one of its own runs is done.
+    """The tables of a plan, by name.
+
+    A table that is built only on request is left out until it has a finished run that no default target needs.
 
     Raises:
         DropnasError: this code cannot build a table of the plan.
@@ -135,7 +137,7 @@ def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def cell_label(shown: Layout, row: str, column: str, paper: Layout | None = None, label: str = "") -> str:
-    """The labels of row and column; only the row if a row is a method.
+    """The labels of the row and the column; only the row's label if each row is a method.
 
     A row or column that is not shown yet gets its label from `paper` or, if it is not there either, from `label`.
     """

@@ -103,7 +103,7 @@ def _bar(default: DataFrame) -> SimpleNamespace:
 
 
 def _counts(found: Mapping[str, Found]) -> Iterator[PageTable]:
-    """The counts of the published architectures, if the run that computed them is valid."""
+    """The table of parameters and multiply-adds of the published architectures, if the counting run is valid."""
     for one in found.values():
         if one.run.stage == ARCHITECTURES and one.counts:
             pool_norm = parse(bool, one.run.config.get("pool_norm"), one.run.folder)

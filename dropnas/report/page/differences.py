@@ -54,7 +54,7 @@ def _picture(table: Table, data: str, own: Sequence[CellVerdict]) -> Picture:
 
 
 def _label(table: Table, one: CellVerdict, data: str) -> str:
-    """A row's label without data set, citation and marks; plus the column's label if the table has several errors."""
+    """A row's label without data set, citation and marks; also the column's label if several columns have errors."""
     row = MARKS.sub("", one.row_label.removeprefix(data).strip().partition(" [")[0])
     errors = [column for column in table.layout.columns if column.quantity.endswith("error")]
     bottom = next(column.header[1] for column in table.layout.columns if column.key == one.column)

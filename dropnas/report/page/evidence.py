@@ -26,7 +26,8 @@ SEARCHED_ON_CIFAR100 = "cifar100/original"  # the row of Table 4
 def evidence(content: Content, found: Mapping[str, Found], complete: Mapping[str, Complete]) -> Evidence:
     """All known evidence, from the runs that count.
 
-    A drop path rate without runs is included as empty, because the best rate is unknown until the sweep is complete.
+    A drop path rate without runs is included with an empty list, because the best rate is unknown until the sweep is
+    complete.
     """
     sweep: dict[str, dict[str, list[float]]] = {}
     for series, runs in _series("figure2", content, found):

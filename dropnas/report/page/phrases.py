@@ -10,7 +10,7 @@ SIGNS = {
 
 
 def points(value: float | None) -> str:
-    """A difference with its sign; empty if there is none."""
+    """A difference with its sign; empty for None."""
     return "" if value is None else f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
 
 

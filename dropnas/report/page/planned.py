@@ -17,7 +17,7 @@ class Planned:
     """A run of a plan.
 
     Attributes:
-        id: its identity.
+        id: its id, which is a hash of its identity.
         name: its readable name.
         folder: its path, relative to the store's root.
         inputs: ids of the runs that it reads, in order.

@@ -20,7 +20,7 @@ class PageCost:
 
     Attributes:
         targets, whole: the cost of each target and the total. A cost has `hours`, for all runs, and `left`, for the
-            runs still to do. Both can be printed, and both have the number `known`, the part that is known.
+            runs still to do. Both can be printed, and both have an attribute `known`: the sum of the known hours.
         note: the basis of the estimate.
         unit: the unit of all hours.
     """
@@ -45,7 +45,7 @@ class Progress:
 
 
 def progress(runs: "DataFrame", cost: PageCost) -> Progress:
-    """The progress of the runs of a frame."""
+    """Describe the progress of the runs in a frame, with the cost of their plan."""
     states, total = runs["state"].value_counts(), count(len(runs), "run")
     finished = states.get(State.DONE, 0) == len(runs)
     others = "".join(f", {states[state]} {state}" for state in (State.RUNNING, State.EXCLUDED) if state in states)
@@ -61,7 +61,10 @@ def _cost(cost: PageCost, finished: bool) -> str:
 
 
 def _until(runs: "DataFrame", cost: PageCost) -> str:
-    """The expected end at the pace so far: the finished hours between the first start and the newest end."""
+    """State the expected end at the pace so far.
+
+    The pace is the finished hours divided by the time from the first start to the newest end.
+    """
     timed = runs[(runs["state"] == State.DONE) & (runs["started"] != "") & (runs["ended"] != "")]
     if timed.empty or cost.whole is None or not cost.whole.left.known:
         return ""

@@ -44,7 +44,7 @@ def commits(runs: DataFrame) -> DataFrame:
 
 
 def targets(content: Content, runs: DataFrame) -> DataFrame:
-    """For each table and figure, the number of its runs in each state, and whether it is built."""
+    """For each table and figure, the number of its runs in each state, and the state of its last run (`built`)."""
     each = runs.explode("used_by")
     counts = pandas.crosstab(each["used_by"], each["state"])
     states = runs.set_index("id")["state"]

@@ -1,8 +1,9 @@
 """The effect of using the test set to select the epoch of each training, and the best of several seeds.
 
 The paper printed the lowest test error of any epoch and, in Tables 1 and 2, the lowest of eight seeds. Both choices use
-the test images, so both numbers are too low as estimates. The effect of the first choice is measured by final minus
-best error and, if training images were held out, by the test error of the epoch with the lowest held-out error.
+the test images, so both numbers are too low as estimates. The effect of the first choice is the error of the final
+epoch minus the best error. If training images were held out, a second estimate is the test error of the epoch with the
+lowest held-out error, minus the best error.
 
 Design choices: the differences are within one training, so their deviation over the seeds shows how certain their mean
 is. The two choices are quantified separately, because the first affects every number of the paper and the second only
@@ -30,8 +31,8 @@ class Selection:
 
     Attributes:
         epoch: test error of the final epoch minus the best on test, over the trainings.
-        held_out_epoch: test error of the epoch chosen on held-out images minus the best on test; None unless every
-            training held out images.
+        held_out_epoch: test error of the epoch chosen on held-out images minus the best on test; None if a training
+            held out no images.
         best_seed: test error of the epoch and seed chosen on held-out images minus the lowest of any epoch of any seed;
             None if `held_out_epoch` is None, or for a single training.
     """
@@ -42,7 +43,7 @@ class Selection:
 
 
 def selection(trainings: Sequence[Training]) -> Selection:
-    """Quantify the choices for an experiment: a method, space and data set over its seeds.
+    """Quantify the effects of the two choices for an experiment: one method, space and data set, over its seeds.
 
     Raises:
         ValueError: there are no trainings.

@@ -1,7 +1,7 @@
 """Writes the report page of a plan (one HTML file) and its verdicts as files, only if their content has changed.
 
 Design choices: the page is a view of the store and not a run, so it has no identity and can be made at any time. It
-contains the fingerprint of its sources, which is much faster to check than the page is to make.
+contains the fingerprint of its sources. Checking this fingerprint is much faster than making the page.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ def write_page(
         root: root folder of the store.
         out: the file to write, or the folder for it. None means `results/<profile>/report.html`, with `verdicts.md`,
             `.csv` and `.json` next to it.
-        where: name of the plan in errors.
+        where: name of the plan in error messages.
         cost_of: computes the device-hours of a plan.
         other: another store whose numbers are compared with ours.
 
