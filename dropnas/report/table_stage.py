@@ -1,9 +1,9 @@
-"""The table stage: one of the paper's tables, or the baselines, with our measurements in its cells.
+"""The table stage fills one of the paper's tables, or the table of baselines, with our measurements.
 
 Design choices: no torch is imported, and a table takes a fraction of a second, because tables are rebuilt often. Rows
 and columns follow the order of the paper. A method that the paper does not have gets a row (Tables 1-3) or a column
-(Tables 4 and 6) after the paper's own; a further search space gets a row (Table 4). An entry that fits nowhere is an
-error, so that no run is lost silently.
+(Tables 4 and 6) after the paper's own; a further search space gets a row (Table 4). An entry of the configuration that
+fits nowhere in the table is an error, so that no run is lost silently.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from dropnas.workspace import Workspace
 
 Axis = Literal["rows", "columns"]
 RANDOM = "random"  # the row that relative improvements refer to
-METHOD_COLUMN = "error"  # column of an entry of Tables 1-3; the runs of the entry fill the whole row
+METHOD_COLUMN = "error"  # the only column key if each row is a method (Tables 1-3, baselines); an entry fills its row
 
 
 def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -76,7 +76,7 @@ def _notes(paper: Layout) -> tuple[str, ...]:
 
 
 def known_keys(paper: Layout, axis: Axis) -> set[str]:
-    """The entries' keys of the paper's rows or columns; if a row is a method, its only column is METHOD_COLUMN."""
+    """The keys of the paper's rows or columns in entries; if each row is a method, METHOD_COLUMN is the only column."""
     if axis == "rows":
         return {row.key for row in paper.rows}
     return {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
@@ -85,8 +85,8 @@ def known_keys(paper: Layout, axis: Axis) -> set[str]:
 def _new_labels(config: TableConfig, paper: Layout, axis: Axis) -> dict[str, str]:
     """Rows or columns that the paper does not have, in the order of the entries, with their labels.
 
-    If both the row and the column of an entry are new, the labels come from entries in the same row or column whose
-    other key is the paper's.
+    The label of an entry counts only if exactly one of its two keys is new. A new column in a new row therefore gets
+    its label from another entry of that column, in one of the paper's rows.
     """
     known, crossing = known_keys(paper, axis), known_keys(paper, "columns" if axis == "rows" else "rows")
     labels: dict[str, str] = {}
@@ -113,8 +113,11 @@ def _extended(config: TableConfig, paper: Layout) -> Layout:
 
 
 def _rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
-    """The paper's rows, and new rows after the last row of their data set or, if rows are not grouped, at the end."""
-    run = {entry.row for entry in config.entries}  # the baselines show only these rows; the paper's tables show all
+    """The paper's rows and the new ones.
+
+    A new row comes after the last row of its data set or, if rows are not grouped by data set, at the end.
+    """
+    run = {entry.row for entry in config.entries}  # the table of baselines has these rows only
     rows = [row for row in paper.rows if paper.number is not None or row.key in run]
     for position, (key, label) in enumerate(_new_labels(config, paper, "rows").items()):
         group = [index for index, row in enumerate(rows) if _group(row.key) == _group(key)]

@@ -1,7 +1,8 @@
 """Short forms of finished tables for a terminal: our numbers and the paper's, in 100 columns.
 
-Design choices: the output is plain text without colours, as in logs. Only our rows are included; the full table, whose
-path is given, has the quoted ones. A row's label has its own line, so that three numbers fit next to each other.
+Design choices: the output is plain text without colours, as in logs. Only the rows with our runs are included. The full
+table, whose path is printed, has the other rows too. A row's label has its own line, so that three numbers fit next to
+each other.
 """
 
 import textwrap
@@ -41,7 +42,7 @@ def summary(folders: Sequence[Path]) -> str:
 
 
 def _grid(table: TableFile) -> Table:
-    """The rows that we ran: the label, and below it a line for each column."""
+    """The rows with our runs: for each, a line with its label, then a line for each column."""
     grid = Table(table.row_header, *NUMBERS, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     ours = [one for one in table.numbers if one.source in TRAINED]
     for (_, label), of_row in groupby(ours, lambda one: (one.row, one.row_label)):

@@ -1,8 +1,8 @@
 """The verdicts and claims as files next to the tables: Markdown for readers, CSV and JSON for programs.
 
-Design choices: page and files use the same objects, so that they always agree. Each line of the CSV has profile and
-reproduction, because single lines are copied from it. Claims are in the Markdown and the JSON only, because they are
-not about single numbers.
+Design choices: the results page and these files are made from the same objects, so that they always agree. Each line of
+the CSV has the columns `profile` and `reproduction`, because single lines are copied from the file. Claims are in the
+Markdown and the JSON only, because they are not about single numbers.
 """
 
 from pandas import DataFrame
@@ -32,7 +32,7 @@ def verdict_texts(verdicts: VerdictsFile) -> dict[str, str]:
 
 
 def _data(verdicts: VerdictsFile) -> DataFrame:
-    """A line for each number, with profile and reproduction."""
+    """The rows of the CSV: one for each number, with the profile and whether it is a reproduction of the paper."""
     frame = tidy(verdicts.numbers, CellVerdict, {"interval": " ", "runs": " "})
     frame.insert(0, "profile", verdicts.profile)
     frame.insert(1, "reproduction", str(verdicts.reproduction).lower())

@@ -1,9 +1,10 @@
-"""A verdict on each printed number, from our runs and a test.
+"""A verdict on each printed number, from our runs and a statistical test.
 
 Only comparable numbers are compared. The paper printed the lowest test error of any epoch, with the population
-deviation over eight seeds. The printed error is therefore compared with our best on test, after the printed deviation
-is converted to n - 1. Our final epoch is only in the tables. A cell "2.26 (2.58±0.14)" has two numbers: the mean is
-compared with our mean, and the best with the expected lowest of eight of our runs.
+deviation over eight seeds. The printed error is therefore compared with our lowest test error of any epoch, after the
+printed deviation is converted to a sample deviation (n - 1). Our errors at the final epoch are only in the tables. A
+cell "2.26 (2.58±0.14)" has two numbers. The mean, 2.58, is compared with our mean. The best, 2.26, is compared with
+the lowest error that we expect of eight of our runs.
 
 Design choices: a number that cannot be compared gets a verdict too, with the reason, so that no number is silently left
 out. If an architecture has several retrainings, only the first is compared, because the paper trained each architecture
@@ -27,9 +28,11 @@ from dropnas.report.printed import Layout, Printed
 from dropnas.report.table import Table
 
 PAPER_SEEDS = 8
-OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # rows of Tables 1-3
+OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # DropNAS in Tables 1-3
 BEST_ON_TEST = "_best_on_test"
-OUR_QUANTITY = {  # the first available quantity is compared; multiply-adds are counted, not measured
+# For each printed quantity: our quantities, of which the first available one is compared. Other printed quantities get
+# no verdict; multiply-adds, for example, are counted and not measured.
+OUR_QUANTITY = {
     "top1_error": (f"top1_error{BEST_ON_TEST}",),
     "top5_error": (f"top5_error{BEST_ON_TEST}",),
     "parameters": ("parameters_as_released", "parameters_million"),
@@ -53,7 +56,7 @@ class _Number:
 
     @property
     def sample(self) -> Sample:
-        """Our runs, at least two."""
+        """The sample of our runs, of which there must be at least two."""
         assert self.cell.std is not None
         return Sample(self.cell.n, self.cell.mean, self.cell.std)
 
@@ -79,14 +82,14 @@ def margin(table: str, row: str) -> float:
 
 
 def verdicts(table: Table) -> list[CellVerdict]:
-    """The verdicts on all printed numbers of a table for which we have runs, in its order."""
+    """The verdicts on all printed numbers of a table for which we have runs, in the order of the table."""
     numbers = list(_numbers(table))
     judged = iter(judge([_compare(one) for one in numbers if one.cell.verdict == Verdict.UNDECIDED]))
     return [_tested(one, next(judged)) if one.cell.verdict == Verdict.UNDECIDED else one.cell for one in numbers]
 
 
 def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
-    """Our values behind a number of a table, and the names of the runs that gave them.
+    """Summarise our values behind a number of a table; also return the names of the runs that gave them.
 
     For an error, only the first training of each architecture is used, because further trainings add no independent
     search.
@@ -101,14 +104,14 @@ def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
 
 
 def _numbers(table: Table) -> Iterator[_Number]:
-    """The numbers with the verdicts that need no test; "undecided" means that the test is still to be made."""
+    """Yield the printed numbers for which we have runs; "undecided" marks those that are still to be tested."""
     quantities = {column.key: column.quantity for column in table.layout.columns}
     for (row, column), ours in table.cells.items():
         named = OUR_QUANTITY.get(quantities[column], ())
         measured = next((ours[name] for name in named if name in ours), None)
         quoted = table.layout.row_is_method and row not in OWN_ROWS  # the paper quotes another paper
         if measured is None or measured.paper_mean is None or (quoted and "_error_" not in measured.quantity):
-            continue  # counts of published architectures have remarks of their own
+            continue  # in a quoted row, only errors get a verdict
         printed = Printed(measured.paper, measured.paper_mean, measured.paper_std, measured.paper_best)
         several: tuple[Kind, ...] = ("mean",) if printed.best is None else ("mean", "best")
         for kind in ("single",) if printed.std is None else several:
@@ -119,9 +122,10 @@ def _number(table: Table, measured: TableNumber, printed: Printed, kind: Kind, q
     (ours, runs), content = independent(measured), table.content
     verdict, reason = _before_tests(table, measured, quoted, ours.n)
     row, column = labels(table.layout, measured.row_label, measured.column_label)
-    best, _, mean = printed.text.partition(" (")  # the compared part of "2.26 (2.58±0.14)"
+    best, _, mean = printed.text.partition(" (")  # the two numbers of "2.26 (2.58±0.14)"
     paper = mean.rstrip(")") if mean and kind == "mean" else best
-    too_few = verdict is Verdict.TOO_FEW and kind != "best"  # otherwise, a difference would mislead
+    # the only untested numbers with a difference; for the best of a single run, it would mislead
+    too_few = verdict is Verdict.TOO_FEW and kind != "best"
     cell = CellVerdict(
         table=content.table,
         row=measured.row,
@@ -241,7 +245,7 @@ def _no_interval(number: _Number) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value for readers. Rounding never moves it from one side of the level to the other."""
+    """A p-value as text. Rounding never moves it to the other side of the significance level."""
     if p < 0.001:
         return "p < 0.001"
     text = f"{p:.2g}"

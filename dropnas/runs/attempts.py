@@ -1,9 +1,10 @@
 """The attempts at a run, recorded in its scratch folder: their times, their machines, and whether they make progress.
 
-Design choices: an attempt makes progress if it saves a checkpoint, so the number of the newest checkpoint shows the
-progress of any kind of training. A run fails after two attempts in a row that received a stop signal and saved no
-checkpoint; otherwise a job that is resubmitted after each signal would never end. Attempts that were killed without
-this signal do not count, because only a person restarts the run. A damaged log counts as empty: it holds no results.
+Design choices: an attempt makes progress if it saves a checkpoint. Only the names of the newest checkpoints are
+compared, so this works for any kind of training. A run fails after two attempts in a row that received a stop signal
+and saved no checkpoint. Otherwise a job that is resubmitted after each signal would never end. An attempt that was
+killed without a stop signal does not count, because only a person restarts such a run. A damaged log counts as empty,
+because it holds no results.
 """
 
 import time
@@ -29,10 +30,11 @@ class Attempt:
     seconds: float = 0.0  # working time; 0 until the next attempt begins
     newest: str = ""  # name of the newest checkpoint when the attempt began; empty if there was none
     warned: bool = False  # whether the attempt received a stop signal
-    group: int = 1  # number of runs that shared its time, including this one
+    group: int = 1  # number of runs that shared the attempt's time, including this one
     # the machine that determined the rounding, as `environment.machine_name` returns it; empty until it is known
     machine: str = ""
-    before: tuple[str, ...] = ()  # the machines that computed the newest checkpoint when the attempt began, in order
+    # the machines, in order, that computed the checkpoint that was the newest when the attempt began
+    before: tuple[str, ...] = ()
 
 
 class Attempts:
@@ -48,16 +50,16 @@ class Attempts:
         self.own = Attempt(time.time(), newest=newest, before=_machines(earlier, newest))
 
     def begin(self) -> None:
-        """Record the start of this attempt; after this, call `stopped` if a signal ends it.
+        """Record the start of this attempt. If a stop signal ends the attempt later, call `stopped`.
 
-        Raises a DropnasError if the last two attempts received a signal and left no new checkpoint.
+        Raises a DropnasError if each of the two previous attempts received a stop signal and saved no new checkpoint.
         """
         self._write()
         self._require_progress(self.earlier)
 
     @property
     def seconds(self) -> float:
-        """The run's share of the time of earlier attempts. An attempt counts until it last changed a file."""
+        """The run's share of the time of earlier attempts. An attempt's time ends when it last changed a file."""
         return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 
     def note(self, **facts: Any) -> None:
@@ -78,7 +80,7 @@ class Attempts:
             (self.scratch / LOG).unlink(missing_ok=True)
 
     def warned(self) -> None:
-        """Record that this attempt received a stop signal; call it before the attempt saves."""
+        """Record that this attempt received a stop signal; call this before the last checkpoint is saved."""
         self.note(warned=True)
 
     def stopped(self) -> None:
@@ -94,7 +96,7 @@ class Attempts:
         last = attempts[-2:]
         if len(last) < 2 or not all(attempt.warned and attempt.newest == self.own.newest for attempt in last):
             return
-        self.earlier, self.own = [], replace(self.own, warned=False, group=1)  # a new start may try again
+        self.earlier, self.own = [], replace(self.own, warned=False, group=1)  # so that a new start may try again
         self._write()
         raise DropnasError(
             "no progress: two attempts in a row were asked to stop before they had saved anything new",
@@ -115,7 +117,7 @@ def read(scratch: Path) -> list[Attempt]:
 
 
 def _worked(attempt: Attempt, scratch: Path) -> float:
-    """Seconds from an attempt's start to the last change of a file, except the lease, which this process holds now."""
+    """Seconds from an attempt's start to the last change of a file other than the lease (this process holds it now)."""
     signs = [path for path in scratch.rglob("*") if path.is_file() and not path.name.startswith("lease.")]
     return max([0.0, *(path.stat().st_mtime - attempt.started for path in signs)])
 

@@ -1,4 +1,4 @@
-"""The identity of a run follows from its manifest, never from its folder's name, a spec or a receipt.
+"""Checks that a run is the one that its folder's name says. The identity of a run follows from its manifest only.
 
 Code that reads a run recomputes its identity from the manifest (configuration, inputs, code) and compares it with the
 name of the folder. Code that publishes a run computes the identity from what actually ran. The manifests are small, so
@@ -25,7 +25,7 @@ SHAPE = {**TEXTS, "identity": dict, "config": dict, "inputs": list, "input_manif
 
 
 def id_in(name: str) -> str:
-    """The identity in a folder's name; empty if it is not the name of a run."""
+    """The id at the end of the name of a run's folder; empty if the name is not that of a run."""
     match = RUN.fullmatch(name.rpartition("/")[2])
     return match[1] if match else ""
 
@@ -52,7 +52,7 @@ def require_whole(folder: Path) -> Record:
 
 
 def identity_faults(folder: Path, record: Record) -> list[str]:
-    """Describe why a record does not match the name of its folder; at most one line."""
+    """The first reason why a record does not match its folder, as a list of one line; empty if it matches."""
     return list(_faults(folder, record))[:1]
 
 
@@ -107,7 +107,7 @@ def _stage_of(folder: Path) -> str:
 
 
 def _config_faults(stage: str, config: dict[str, Any], said: Any) -> Iterator[str]:
-    """Check each option of the configuration against the identity, which leaves out certain default values.
+    """Check each option of the configuration against the identity, which leaves out default values (`left_out`).
 
     Options that this version of the code no longer has are compared directly. Properties are not compared: they are not
     part of the configuration, and another version of the code may compute other values.

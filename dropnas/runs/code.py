@@ -22,7 +22,7 @@ IGNORED_FIELDS = {"type_comment", "type_ignores", "kind", "ctx"}
 
 
 class Use(NamedTuple):
-    """One use of a name: as `name.attribute`, as a call with only the keywords `given`, or in any other way."""
+    """One use of a name: as `name.attribute`, as a call with only the keyword arguments `given`, or otherwise."""
 
     name: str
     attribute: str = ""
@@ -33,9 +33,9 @@ class Use(NamedTuple):
 class Code:
     """The code of a module."""
 
-    tree: ast.Module  # its syntax tree, reduced to the code that counts
-    nodes: tuple[ast.AST, ...]  # its imports, calls and constants, including those that do not count
-    uses: frozenset[Use]  # the names that it uses
+    tree: ast.Module  # its syntax tree, reduced to the code that can change a result
+    nodes: tuple[ast.AST, ...]  # its imports, calls and constants, including imports and texts that `tree` lacks
+    uses: frozenset[Use]  # each use of a name in `tree`
 
 
 def read(tree: ast.Module) -> Code:
@@ -67,7 +67,10 @@ def canonical(node: Any) -> Any:
 
 
 def walk(tree: ast.AST) -> list[ast.AST]:
-    """All nodes except contexts, parents first. Every start waits for it; it takes a third of `ast.walk`'s time."""
+    """All nodes except contexts (`ctx`), parents first.
+
+    This takes a third of the time of `ast.walk`, which matters because every start of the program waits for it.
+    """
     found = [tree]
     for node in found:
         for name in node._fields:
@@ -109,7 +112,7 @@ def _reads_annotations(node: ast.AST) -> bool:
 
 
 def _take_annotations(node: ast.AST) -> Iterator[ast.expr]:
-    """Remove a node's annotations. A field of a class stays an annotated assignment."""
+    """Remove a node's annotations and yield them. An annotated assignment keeps its type, `ast.AnnAssign`."""
     if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
         yield node.annotation
         node.annotation = None  # type: ignore[assignment]
@@ -144,7 +147,7 @@ def _is_text(node: ast.expr) -> bool:
 
 def _uses(tree: ast.Module) -> frozenset[Use]:
     found: dict[ast.Name, Use] = {}
-    for node in walk(tree):  # the owner of a name comes before the name
+    for node in walk(tree):  # the attribute or call around a name comes before the name
         match node:
             case ast.Attribute(value=ast.Name() as name):
                 found[name] = Use(name.id, node.attr)
@@ -168,7 +171,11 @@ def _words(annotation: ast.expr) -> Iterator[str]:
 
 
 def _kept(statement: ast.stmt, owner: ast.AST, served: set[str]) -> list[ast.stmt]:
-    """Reduce a statement: variables (not fields) lose their annotations, and imports of `served` names are removed."""
+    """Reduce a statement to what can change a result; the list is empty if nothing is left.
+
+    An annotated variable (not a field of a class) becomes a plain assignment. Imports of the names in `served`, which
+    only annotations or texts use, are removed.
+    """
     if isinstance(statement, ast.AnnAssign) and statement.annotation is None and not isinstance(owner, ast.ClassDef):
         return [ast.Assign([statement.target], statement.value)] if statement.value else []
     if not isinstance(statement, ast.Import | ast.ImportFrom):

@@ -29,7 +29,7 @@ def git_state(folder: Path) -> dict[str, Any]:
 
 
 def environment(device: str, threads: int) -> dict[str, Any]:
-    """Versions, hardware, image and peak memory of this process; to be called when its work is done."""
+    """Versions, hardware, container image and peak memory of this process; call this when the work is done."""
     return {
         "host": socket.gethostname(),
         "device": device_name(device),

@@ -73,7 +73,10 @@ def checksums(folder: Path, below: float = math.inf) -> dict[str, str]:
 
 
 def _checksums(folder: str, before: str, below: float) -> Iterator[tuple[str, str]]:
-    """Walk with `os.scandir`, because `Path.rglob` is slow and skips folders that it cannot read."""
+    """Yield the relative path and the sha256 of each file below a folder.
+
+    The folder is read with `os.scandir`, because `Path.rglob` is slow and skips folders that it cannot read.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():

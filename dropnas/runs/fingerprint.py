@@ -1,9 +1,10 @@
 """Code fingerprints: a hash over the code that can change a stage's result.
 
 The code of a stage is the static import closure of its entry module, inside this package and inside the user's packages
-that its configuration names. `dropnas.runs.code` decides which code of each file counts. A data file counts if a string
-in the code is the name of a file in the same folder. Code that imports by name would escape the analysis and is
-rejected. The exception is `dropnas.extension`, because the names that it imports are in the configuration.
+that its configuration names. `dropnas.runs.code` decides which code of each file counts. A data file counts if its name
+is a string in the code of a module in the same folder. Code that imports modules by name at run time would escape the
+analysis and is rejected. The exception is `dropnas.extension`, because the names that it imports are in the
+configuration.
 
 The code of configuration modules does not count. A name that other code imports from such a module counts by its
 value. A class of options counts only by those defaults that differ from the recorded ones, so a new option does not
@@ -36,7 +37,7 @@ DATA_SUFFIXES = (".yaml", ".json", ".csv")
 DYNAMIC = {"__import__", "exec", "eval", "compile"}
 
 
-_read: dict[Path, tuple[int, int]] = {}  # time and size of each file on which a hash depends
+_read: dict[Path, tuple[int, int]] = {}  # modification time and size of each file on which a hash depends
 
 
 def refresh() -> None:
@@ -55,7 +56,7 @@ def fingerprint(entry: str, references: tuple[str, ...] = ()) -> str:
         entry: the stage's entry module, such as `dropnas.search.stage`.
         references: `package.module:ATTRIBUTE` names in the stage's configuration.
 
-    Raises a DropnasError if a module is missing, has a syntax error, lacks the attribute, or imports by name.
+    Raises a DropnasError if a module is missing, has a syntax error, lacks a referenced attribute, or imports by name.
     """
     digest = hashlib.sha256()
     for part in closure(entry, references):
@@ -142,7 +143,7 @@ def _parts(module: str) -> Iterator[str]:
 
 
 def _value_hash(part: str) -> str:
-    """Hash the value of a part of a configuration; for a class of options, its changed defaults."""
+    """Hash the value of a part of a configuration; for a class, the defaults that differ from the recorded ones."""
     module, name, option, given = re.fullmatch(r"(.+):(\w+)(?:\.(\w+))?(?:\((.*)\))?", part).groups("")  # type: ignore[union-attr]
     found = getattr(importlib.import_module(module), name, None)
     value = hashed(found)
@@ -178,7 +179,8 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
         yield from (f"{base}.{alias.name}" for alias in node.names)
         yield base
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and is_reference(node.value):
-        # A user's space may name a user's operation. This package's lists are left out: they name more than a run uses.
+        # A string may name a module, as when a user's space names a user's operation. Strings of this package are left
+        # out, because its lists name more modules than a run uses.
         yield from () if _under(module, (PACKAGE,)) else (node.value.partition(":")[0],)
 
 
@@ -236,7 +238,7 @@ def _data_hash(file: Path) -> str:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """Time and size of a file; a missing or unreachable file gets a stamp that no file has."""
+    """Modification time and size of a file; a missing or unreachable file gets a stamp that no file has."""
     try:
         status = file.stat()
     except OSError:

@@ -1,9 +1,10 @@
-"""The identity of a run, from which its name is made: a hash over exactly what can change its result.
+"""The identity of a run: exactly what can change its result. The hash of the identity is the id in the folder's name.
 
-The configuration is hashed without options that have their recorded default (`defaults.yaml`). A new option therefore
+Options of the configuration that have their recorded default (in `defaults.yaml`) are left out. A new option therefore
 changes no old identity, whereas a changed default changes the identity of every run that relies on it. Options marked
 as not hashed (such as the location of a source) are left out too. The values of the configuration's properties are
-included, for example the options behind a preset's name. Versions, device and image are recorded, but not hashed.
+included, for example the options behind a preset's name. Versions, device and container image are recorded, but not
+hashed.
 """
 
 import dataclasses

@@ -1,6 +1,7 @@
 """Leases, which mark the process that works on a run. A second job waits, and takes over if the first is dead.
 
-A lease is a file in the run's scratch folder. It names its holder, which renews the file's time as long as it lives.
+A lease is a file in the run's scratch folder. It names its holder, a process that renews the file's
+modification time as long as it lives.
 Design choices:
 - If the holder's process can be looked up (same boot of the same machine, same process namespace), a dead holder is
   recognised at once, by process number and start time. A holder also counts as dead at once if it belongs to an earlier
@@ -9,8 +10,8 @@ Design choices:
   hosts and file servers differ by minutes, so file times are only compared with earlier times of the same file.
 - Two processes must never write the resume state of one run. A holder therefore ends itself if it cannot renew its
   lease in time, or finds that another process has taken it over.
-- The file is changed under an advisory lock, which the kernel releases when a process ends. Renewing needs no space on
-  the disk.
+- The file is changed under an advisory lock, which the kernel releases when a process ends. A renewal changes only
+  the file's time, so it works on a full disk.
 """
 
 import fcntl
@@ -65,7 +66,7 @@ def lease(scratch: Path, patience: float = 5.0) -> Iterator[None]:
 
 @contextmanager
 def lease_now(scratch: Path) -> Iterator[bool]:
-    """Hold the lease of a run if no other process does; yield whether it is held. It never waits.
+    """Hold the lease of a run if no other process holds it; do not wait. Yield whether this process holds it.
 
     Raises:
         DropnasError: as for `lease`.
@@ -99,7 +100,7 @@ def _here() -> dict[str, str]:
 
 
 def _scheduled() -> dict[str, str]:
-    """The scheduler's job, and the attempt of the job to which this process belongs."""
+    """The SLURM job of this process, and how often SLURM has restarted this job; empty outside of a job."""
     job = os.environ.get("SLURM_JOB_ID", "")
     return {"job": job, "attempt": os.environ.get("SLURM_RESTART_COUNT", "0")} if job else {}
 

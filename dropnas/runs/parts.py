@@ -1,6 +1,6 @@
 """The two parts of a run: the light part, which tables and figures read, and the heavy part (weights and images).
 
-Design choices: only the light part of a run is pulled at first, and the heavy part when a stage reads it. A folder that
+Design choices: a pull brings only the light part of a run; the heavy part follows when a stage reads it. A folder that
 lacks its heavy part on purpose has a mark. Without the mark, a missing file counts as damage. The mark is a
 `.dvcignore`: DVC does not record a folder that contains one, so a light run can never be committed as a complete one.
 """

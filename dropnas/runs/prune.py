@@ -1,8 +1,9 @@
-"""Finds and removes what no plan needs any more: runs, resume states and frozen starts.
+"""Finds and removes what no plan needs any more: runs, resume states and frozen starts (the folders in `plans/`).
 
 Design choices:
-- A run is needed if one of the given plans contains it, even if only for a target on request. A resume state is needed
-  if its run is needed and not finished. A frozen start is needed if it has exactly the runs of one of the plans.
+- A run is needed if one of the given plans contains it, even if only for a table that is built on request. A resume
+  state is needed if its run is needed and not finished. A frozen start is needed if its runs are exactly those of a
+  given plan.
 - Nothing that a process works on is touched: each folder is moved away under its lease and then deleted. If a prune is
   killed, no half-deleted run remains under its name.
 - Only folders below runs/, scratch/ and plans/ with names that this program gives are removed. A link in their path is
@@ -40,7 +41,7 @@ class Unwanted:
 
 
 def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
-    """Find what the given plans do not need in a store, except what a process works on.
+    """Find what a store contains and the given plans do not need, except what a process works on.
 
     Args:
         plans: the runs of each plan, by their ids.
@@ -83,7 +84,7 @@ def _scratch(store: Store, wanted: dict[str, Run]) -> Iterator[Unwanted]:
 
 
 def _plans(root: Path, wanted: Sequence[set[str]]) -> Iterator[Unwanted]:
-    """Frozen starts that do not have the runs of a wanted plan and have no run in progress."""
+    """Yield the frozen starts whose runs are not exactly those of a given plan, if no process works on these runs."""
     store = Store(root)
     for folder in _folders(root, "plans/*"):
         if IDENTITY.fullmatch(folder.name) and (folder / "plan.json").is_file():

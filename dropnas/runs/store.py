@@ -52,7 +52,7 @@ class Store:
     def settle(self, staged: Path, folder: Path) -> None:
         """Publish a folder that has its manifest; after a power cut, either all of it exists or nothing."""
         write_json(staged / RECEIPT, receipt_of(staged), flush=False)
-        for path in (*staged.rglob("*"), staged):  # files must reach the disk before the manifest
+        for path in (*staged.rglob("*"), staged):  # all files must be on disk before the rename
             _flush(path)
         self.admit(staged, folder)
         for path in (folder.parent, folder.parent.parent):  # folder.parent may itself be new
@@ -66,7 +66,7 @@ class Store:
         os.replace(staged, folder)
 
     def _clear_remains(self, folder: Path) -> None:
-        """Remove a folder without a manifest; it holds at most an old receipt."""
+        """Empty a folder without a manifest, so that a rename can replace it; it may hold at most an old receipt."""
         if self.is_published(folder):
             raise DropnasError("a finished run is already there", where=folder, remedy="keep it")
         if not folder.exists():
@@ -76,10 +76,10 @@ class Store:
             raise DropnasError("is not a run, but has the name of one", where=folder, remedy="move it away")
 
     def write_receipt(self, folder: Path) -> None:
-        """Write `run.json` from the manifest, unless it is correct; the caller must hold the run's lease.
+        """Write the receipt from the manifest if it is missing or wrong; the caller must hold the run's lease.
 
-        It is first written in the scratch folder, because a half-written file in the run's folder would count as
-        damage.
+        The receipt is first written in the scratch folder, because a half-written file in the run's folder would count
+        as damage.
         """
         receipt = receipt_of(folder)
         if not (folder / RECEIPT).is_file() or read_json(folder / RECEIPT) != receipt:
@@ -121,7 +121,7 @@ def _make_readable(folder: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     for path in folder.rglob("*"):
-        if path.is_file() and path.stat().st_nlink == 1:  # an adopted file also belongs to another run
+        if path.is_file() and path.stat().st_nlink == 1:  # a second hard link belongs to another run
             path.chmod(0o666 & ~mask)
 
 

@@ -1,7 +1,7 @@
-"""Checks every finished run of a store: its files, its inputs, and that all runs of a dataset read the same bytes.
+"""Checks every finished run of a store: its identity, its files, and that its inputs are still those that it read.
 
-If a run was changed, the tables and figures that depend on it are reported as tainted, even if their own files are
-intact.
+If a check finds a problem in a run, the tables and figures that depend on the run are reported as tainted, even if
+their own files are intact.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,7 +32,7 @@ class Verified:
     # the folder of each table and figure that depends on a run with a problem, with the folder of that run
     tainted: dict[str, str]
     unchecked: int  # number of inputs that could not be compared because they are not in this store
-    # the machines of each run that several machines computed; a single machine would give other bytes
+    # for each run that several machines computed, these machines; a single machine might give other bytes
     moved: dict[str, tuple[str, ...]]
 
 
@@ -98,7 +98,7 @@ def _has_records(path: Path) -> bool:
 
 
 def _is_run(folder: Path, store: Store, lines: list[str]) -> bool:
-    """Whether a finished run is there; anything else is reported, except an unfinished run."""
+    """Whether a folder holds a finished run; anything else, except an unfinished run, is added to `lines`."""
     if not folder.is_dir():
         lines.append(f"{folder}: is a file where a run should be")
     elif store.is_published(folder):
@@ -114,7 +114,7 @@ def _is_run(folder: Path, store: Store, lines: list[str]) -> bool:
 
 @contextmanager
 def _noted(lines: list[str]) -> Iterator[None]:
-    """Add an error that prevents the check of a run to the run's problems."""
+    """If an error prevents the check of a run, add the error to `lines`, the problems of the run."""
     try:
         yield
     except DropnasError as error:
@@ -124,7 +124,7 @@ def _noted(lines: list[str]) -> Iterator[None]:
 
 
 def _tainted(bad: Iterable[Path], records: Mapping[Path, dict[str, Any]], root: Path) -> dict[str, str]:
-    """Tables and figures that depend on bad runs, directly or through other runs."""
+    """The tables and figures that depend on bad runs, directly or through other runs, each with one of the bad runs."""
     users: dict[str, list[Path]] = {}
     for folder, record in records.items():
         for name in read_inputs(record):

@@ -2,8 +2,8 @@
 
 Design choices: there is one matrix for normal cells and one for reduction cells, shared by all cells of the kind. A
 matrix has a row for each edge (node, predecessor) and a column for each operation of the space. The softmax is over the
-kept operations, as in the release, so the gradient of a dropped alpha is exactly zero. The functions are pure and
-accept any number of leading dimensions. Alpha-adjust computes in double precision, because its logarithms are a
+kept operations, as in the authors' release, so the gradient of a dropped alpha is exactly zero. The functions are pure
+and accept any number of leading dimensions. Alpha-adjust computes in double precision, because its logarithms are a
 thousand times as large as the alphas.
 """
 
@@ -28,7 +28,7 @@ class Alphas(NamedTuple):
 
 
 def initial_alphas(space: SearchSpace, scale: float, generator: torch.Generator) -> Alphas:
-    """Alphas from scale * N(0, 1), leaf tensors on the CPU; the normal cell's are drawn first."""
+    """Draw alphas from scale * N(0, 1) as leaf tensors on the CPU, first those of the normal cells."""
     shape = (EDGES, len(space.operations))
     return Alphas(*(scale * torch.randn(shape, generator=generator) for _ in range(2)))
 
@@ -42,7 +42,10 @@ def kept_softmax(alphas: Tensor, kept: Tensor) -> Tensor:
 
 
 def kept_rows(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> Tensor:
-    """The weights p of all cells for a mask `kept`, both (cells, edges, operations); `kinds` are 0 or 1 (reduction)."""
+    """The weights p of all cells for a mask `kept`; both are (cells, edges, operations).
+
+    `kinds` gives the kind of each cell: 0 for normal, 1 for reduction.
+    """
     rows = torch.stack([alphas[kind] for kind in kinds])
     return kept_softmax(rows, kept.to(rows.device, non_blocking=True))
 
@@ -64,10 +67,10 @@ def mixtures(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> list[Mixtu
 def alpha_adjust(old: Tensor, new: Tensor, kept: Tensor, mode: Adjust) -> Tensor:
     """Apply alpha-adjust ("Prevent Passive Update", Section 2.3) and return the new alphas.
 
-    Both modes add a number x to the kept alphas of an edge, so that the dropped operations keep their probability mass.
-    With `released`, x solves Eq. 2 with the current values of the dropped alphas. With `equation-3`, x is computed as
-    if the dropped alphas had not moved. Edges without dropped operations do not change. All tensors have shape (...,
-    operations).
+    Except with `off`, a number x is added to the kept alphas of an edge, so that the dropped operations keep their
+    probability mass. With `released`, x solves Eq. 2 with the current values of the dropped alphas. With `equation-3`,
+    x is computed as if the dropped alphas had not moved. Edges without dropped operations do not change. All tensors
+    have shape (..., operations).
     """
     if mode == "off":
         return new

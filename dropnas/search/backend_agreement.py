@@ -21,7 +21,7 @@ from dropnas.training.config import Precision
 from dropnas.training.precision import autocast
 
 IMAGES = 8  # for each seed
-ALLOWED = 1e-3  # relative to the norm, in addition to torch's own rounding error
+ALLOWED = 1e-3  # allowed difference, relative to the norm, in addition to the multiple of torch's error
 FACTOR = 3.0  # allowed multiple of torch's own rounding error
 
 

@@ -1,7 +1,7 @@
 """The configurations of the search, derive and sample stages. No torch here: `plan` must start fast.
 
-Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md gives the
-reasons.
+Every default is the paper's value or, where the paper is silent, the behaviour of the authors' release.
+docs/decisions.md gives the reasons.
 """
 
 from dataclasses import dataclass, field
@@ -72,10 +72,10 @@ class SearchConfig:
     """One search (Section 4.2, "Architecture Search").
 
     Attributes:
-        space: `original`, `3-skip`, `1-skip`, or `module:ATTRIBUTE` of a SearchSpace in the user's package. The tables
-            set it; a parameter file names further spaces under `spaces`.
-        strategy: a name from STRATEGIES, or `module:ATTRIBUTE` of a Strategy in the user's package. The tables set it;
-            a parameter file names further strategies under `methods`.
+        space: `original`, `3-skip`, `1-skip`, or `module:ATTRIBUTE` of a SearchSpace in the user's package. Each
+            table sets it for its searches; a parameter file names further spaces under `spaces`.
+        strategy: a name from STRATEGIES, or `module:ATTRIBUTE` of a Strategy in the user's package. Each table
+            sets it for its searches; a parameter file names further strategies under `methods`.
         options: keyword options of the strategy; for a preset, the options of grouped dropout that differ from the
             preset.
         cells: depth of the supernet.

@@ -38,8 +38,8 @@ class Kept:
 def drop_probabilities(options: DropoutOptions, space: SearchSpace) -> Tensor:
     """Return the drop probability p_d of each operation of the space, double (operations,).
 
-    With `groups`, p_d is r^(1/|group|), or r^(1/4) as released. With `one-group`, it is r^(1/4), as in the paper's
-    groups of four. With `one-group-own-rate`, it is r^(1/|operations|).
+    With `groups`, p_d is r^(1/|group|) or, if `drop_probability` is `released`, r^(1/4). With `one-group`, it is
+    r^(1/4), as in the paper's groups of four. With `one-group-own-rate`, it is r^(1/|operations|).
     """
     rates = (options.rate_parameterised, options.rate_non_parameterised)
     probabilities = torch.zeros(len(space.operations), dtype=torch.float64)

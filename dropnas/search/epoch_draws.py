@@ -62,7 +62,7 @@ def _held_out(config: SearchConfig, held_out: Tensor, epoch: int, step: int) -> 
 
 
 def augmentation(config: SearchConfig, size: int, random: torch.Generator) -> Tensors:
-    """Draw the corners (2, B) and the flips (B,) of a batch."""
+    """Draw the augmentation of a batch: the corners of the crops (2, B), and which images are flipped (B,)."""
     corners = augment.draw_crops(size, config.crop_padding, random)
     return {"corners": corners, "flips": augment.draw_flips(size, random) if config.flip else torch.zeros(size).bool()}
 

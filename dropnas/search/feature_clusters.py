@@ -1,4 +1,4 @@
-"""The clusters stage: similar operations on an edge of a trained supernet (Figures 1 and 4, Section 5.2).
+"""The clusters stage groups similar operations on an edge of a trained supernet (Figures 1 and 4, Section 5.2).
 
 Beyond the paper, the stage gives the silhouette of each operation within its group, O_p or O_np, and the operations
 that form a cluster of their own.
@@ -22,7 +22,7 @@ from dropnas.space.spaces import edges
 from dropnas.training import determinism, precision
 from dropnas.workspace import Workspace
 
-FEWEST = 3  # operations; fewer have no silhouette
+FEWEST = 3  # least number of operations that have a silhouette
 
 
 def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:

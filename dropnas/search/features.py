@@ -30,7 +30,7 @@ from dropnas.space.spaces import SearchSpace, find_space
 from dropnas.training.seeding import generator
 from dropnas.training.weights_file import load_weights
 
-BATCH = 100  # images; on the first cell of the paper's supernet their features take 92 MB in double precision
+BATCH = 100  # images; their features in the first cell of the paper's supernet take 92 MB in double precision
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def grams(
 
 
 def _inner_products(maps: Tensor) -> Gram:
-    """From (operations, …) to (operations, operations)."""
+    """The inner products of the maps of all pairs of operations: (operations, …) to (operations, operations)."""
     points = maps.flatten(1)
     products: Gram = (points @ points.T).cpu().numpy()
     return products
@@ -111,7 +111,7 @@ def _inner_products(maps: Tensor) -> Gram:
 
 @contextmanager
 def _captured(supernet: TrainedSupernet, cells: Sequence[int], edge: int) -> Iterator[dict[int, dict[int, Tensor]]]:
-    """In this context, the dict holds the operations' outputs of the latest forward pass, by cell and operation."""
+    """Yield a dict that holds the outputs of the operations in the latest forward pass, by cell and operation."""
     found: dict[int, dict[int, Tensor]] = {cell: {} for cell in cells}
     with ExitStack() as stack:
         for cell, outputs in found.items():

@@ -1,8 +1,8 @@
 """The state of the architecture parameters after each epoch: their values, and the genotype that they give.
 
-Design choices: an entry of the history consists of plain numbers, because checkpoints hold it. If a method prunes, an
-entry also has the mask of the operations that are left. If a method has its own derivation rule, an entry also has its
-genotype, or None as long as there is none.
+Design choices: an entry of the history consists of plain numbers, because it is saved in checkpoints. If a method
+prunes, an entry also has the mask of the operations that are left. If a method has its own derivation rule, an entry
+also has the genotype by this rule, or None as long as the rule gives no genotype.
 """
 
 import math

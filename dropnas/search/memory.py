@@ -26,7 +26,7 @@ from dropnas.space.spaces import find_space
 from dropnas.workspace import Workspace
 
 USED = 0.9  # fraction of the memory to use; the rest is a reserve for what the measurement misses
-FEW = (2, 4)  # images; batch norm needs two
+FEW = (2, 4)  # images in the two small batches on a CPU; batch norm needs at least two
 MIB = 2**20
 Peak = Callable[[Callable[[], None]], int | None]  # peak memory of some work in bytes; None if it does not fit
 
@@ -66,7 +66,7 @@ def fitting_by_peaks(
 
 
 def _train_each_size(group: SeedGroup) -> None:
-    """Train one step on a whole batch and one on the last batch, which may be smaller, in each phase."""
+    """In each phase, train one step on a whole batch and one on the last batch, which may be smaller."""
     last = len(group.sizes) - 1
     for epoch in _last_epochs(group):
         group.start_epoch(epoch)

@@ -20,7 +20,7 @@ class SearchMethod:
     # `epochs` are those of the first phase
     settings: Mapping[str, Any] = field(default_factory=dict)
     row: str = ""  # the key of its row in the paper's Tables 1 and 2; empty if it has none
-    column: str = ""  # the key of its column in the paper's Table 4; the paper's errors are then quoted
+    column: str = ""  # the key of its column in Table 4, if the baselines quote its errors from there
     # the numbers that its own authors print, by data set and column (`error`, `params`, `days`), for a method that the
     # paper does not quote
     printed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

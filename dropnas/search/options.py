@@ -1,7 +1,7 @@
 """Options of strategies, checked for name, type and range.
 
 Design choices: the check is written by hand, because a search must run with torch and few other packages, and may start
-from Python without a parameter file. The module does not import torch, so that the plan can use it.
+from Python without a parameter file. The module does not import torch, so that `plan` can use it and start fast.
 """
 
 import operator

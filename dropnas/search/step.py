@@ -69,7 +69,7 @@ class Step:
         self.tables.note(losses, (logits.argmax(dim=2) == labels).sum(dim=1))
 
     def _checked(self, found: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Check losses (K,) and logits (K, B, classes) and detach them, so that the graph does not outlive the step."""
+        """Check losses (K,) and logits (K, B, classes) and detach them, so that autograd's graph is released."""
         parts = found if isinstance(found, tuple | list) else (found,)
         shapes = [tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__ for each in parts]
         wanted = [(len(labels),), (*labels.shape, self.images.classes)]

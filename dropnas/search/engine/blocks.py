@@ -52,10 +52,13 @@ class Normed(NamedTuple):
 def batch_norm(
     maps: Tensor, scale: Tensor | None, epsilon: float, rectify: bool = False, shift: Tensor | None = None
 ) -> Normed:
-    """Normalise each channel of contiguous maps (B, H, W, C) over the batch; then scale, shift (both (C,)) and ReLU."""
+    """Normalise each channel of contiguous maps (B, H, W, C) over batch and pixels.
+
+    The scale and the shift, both (C,), are applied if given, then ReLU if `rectify` is set.
+    """
     mean, variance = wide(maps.new_empty(0)).new_zeros(2, maps.shape[-1]).unbind()
-    images, momentum = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W) in the same memory; only this batch counts
-    scale = None if scale is None else scale.contiguous()  # torch's backward pass assumes it
+    images, momentum = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W), same memory; momentum 1: only this batch counts
+    scale = None if scale is None else scale.contiguous()  # torch's backward pass assumes a contiguous scale
     normal = torch.batch_norm(images, scale, shift, mean, variance, True, momentum, epsilon, False)
     if rectify:
         normal.relu_()  # before the permutation: autograd would copy a view that is changed in place
@@ -90,7 +93,10 @@ def reduced(
     statistics: RunningStatistics,
     scales: Sequence[Tensor] | None = None,
 ) -> Tensor:
-    """FactorizedReduce of operations (E, K) on the same maps after ReLU: (B, ceil(H / 2), ceil(W / 2), E * K * C)."""
+    """Apply E FactorizedReduce operations in K supernets to the same maps after ReLU.
+
+    The layers are (E, K). The result is (B, ceil(H / 2), ceil(W / 2), E * K * C).
+    """
     height, width = rectified.shape[1:3]
     straight = rectified[:, ::2, ::2]
     shifted = functional.pad(rectified, (0, 0, 0, width % 2, 0, height % 2))[:, 1::2, 1::2]
@@ -101,7 +107,7 @@ def reduced(
 
 
 def _half(maps: Tensor, layers: Sequence[Sequence[nn.Conv2d]]) -> Tensor:
-    """One of the two 1x1 convolutions of operations (E, K), on the maps of K supernets: (B, H, W, E, K, C')."""
+    """One of the two 1x1 convolutions of each operation, given as layers (E, K): the result is (B, H, W, E, K, C')."""
     of_seeds = zip(*layers, strict=True)
     matrices = torch.stack([side_by_side([layer.weight for layer in alike]).flatten(1) for alike in of_seeds])
     mixed = pointwise(maps.contiguous(), matrices.to(maps.dtype))

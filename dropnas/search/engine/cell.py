@@ -137,7 +137,7 @@ def _add(
 
 
 def _side_by_side(state: State, alike: Sequence[Edge], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
-    """The weighted outputs of equal operations of this package."""
+    """The weighted outputs of operations of one name that the engine knows, side by side in the channels."""
     if alike[0].is_a(FactorizedReduce):
         layers: Any = [edge.modules for edge in alike]
         return reduced(state.rectified, layers, statistics, rows)

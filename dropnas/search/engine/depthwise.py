@@ -3,9 +3,9 @@
 Design choices: with the channels last, a CPU's depthwise kernels run close to the speed of its memory, with two
 exceptions. The first is dilated convolutions: they are computed as undilated ones, on regrouped pixels
 (`layout.to_grids`). The second is the gradient of a kernel wider than three: it is computed three columns at a time.
-The gradient of the maps is the convolution with the flipped kernel. Maps that several convolutions read are stored once
-and repeated in the backward pass. Small maps are multiplied by matrices instead (`small_maps`). The result differs from
-torch's only by the order of its sums.
+The gradient of the maps is the output's gradient convolved with the flipped kernel. Maps that several convolutions read
+are stored once and repeated in the backward pass. Small maps are multiplied by matrices instead (`small_maps`). The
+result differs from torch's only by the order of the sums.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ from torch.nn import functional
 from dropnas.search.engine import layout
 from dropnas.space.small_maps import tap_matrices
 
-SMALL = 32  # largest number of pixels for which products are faster; measured
-WIDEST = 3  # most columns of a kernel for which a CPU computes its gradient fast
+SMALL = 32  # largest number of pixels of a map (height times width) for which matrix products are faster; measured
+WIDEST = 3  # largest number of columns of a kernel for which a CPU computes its gradient fast
 
 
 class _Depthwise(torch.autograd.Function):
@@ -93,7 +93,7 @@ def _is_small(maps: Tensor) -> bool:
 
 
 def _repeated(maps: Tensor, kernels: Tensor) -> Tensor:
-    """Repeat the maps side by side, once for each kernel of a channel: (B, H, W, E * C)."""
+    """Repeat the maps side by side, once for each of the E convolutions that read them: (B, H, W, E * C)."""
     times = len(kernels) // maps.shape[-1]
     return maps if times == 1 else torch.cat([maps] * times, dim=-1)
 
@@ -119,7 +119,7 @@ def _convolved(maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:
 
 
 def _in_kernels(maps: Tensor, gradient: Tensor, kernels: Tensor, dilation: int) -> Tensor:
-    """The gradient of the kernels; on a CPU, wide kernels take a few columns at a time, on padded maps."""
+    """The gradient of the kernels. On a CPU, wide kernels are processed a few columns at a time, on padded maps."""
     width, padding = kernels.shape[-1], dilation * (kernels.shape[-1] // 2)
     if width <= WIDEST or dilation > 1 or not layout.on_cpu(maps):
         return _in_columns(maps, gradient, kernels, (padding, padding), dilation)

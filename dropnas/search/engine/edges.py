@@ -97,10 +97,10 @@ def _added(total: Tensor | None, term: Tensor) -> Tensor:
 class Edge(NamedTuple):
     """An operation on an edge."""
 
-    modules: tuple[nn.Module, ...]  # in K supernets
-    node: int  # that the edge leads to, counted from 0
-    slot: int  # index among the mixing weights
-    name: str  # in the search space
+    modules: tuple[nn.Module, ...]  # the operation's module in each of K supernets
+    node: int  # the node that the edge leads to, counted from 0
+    slot: int  # index of its weight among the mixing weights
+    name: str  # name of the operation in the search space
 
     def is_a(self, *kinds: type[nn.Module]) -> bool:
         """Whether the engine knows the operation and it is of one of these kinds."""
@@ -118,7 +118,7 @@ Alike = Sequence[Edge]  # operations of one name
 class Shared(NamedTuple):
     """Outputs of operations without parameters; each output is the same for all edges from a state."""
 
-    nodes: Sequence[int]  # that the edges lead to, counted from 0
+    nodes: Sequence[int]  # the nodes that the edges lead to, counted from 0
     weights: Tensor  # mixing weights, (K, edges, operations)
     maps: Sequence[Tensor]  # the output of each operation, (B, H, W, K * C)
 

@@ -28,7 +28,7 @@ class Engine:
 
     Args:
         supernets: K supernets of the same space, channels, cells and classes, on one device.
-        static: whether the computed operations must not depend on the masks.
+        static: whether a step must compute the same operations for all masks, as a CUDA graph needs.
         backend: computes the convolutions on edges in place of torch's kernels.
     """
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-Entries = Sequence[Sequence[Sequence[int]]]  # for each row and column of a matrix: the slots whose weights it sums
+Entries = Sequence[Sequence[Sequence[int]]]  # for each row and column of a matrix: the slots whose weights are summed
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class MixingWeights:
             parts = chosen.view(len(chosen), rows, -1).split(counts, dim=-1)  # type: ignore[no-untyped-call]
             return torch.stack([part.sum(-1) for part in parts], dim=-1)
         chosen = chosen.view(len(chosen), rows, columns, -1)
-        return chosen.squeeze(-1) if chosen.shape[-1] == 1 else chosen.sum(-1)  # a view in the backward pass, too
+        return chosen.squeeze(-1) if chosen.shape[-1] == 1 else chosen.sum(-1)  # squeeze is a view, backward too
 
 
 class _Chosen(torch.autograd.Function):

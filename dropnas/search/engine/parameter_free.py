@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from dropnas.search.engine import layout
 
-PARTS = 1024  # most parts of a sum
+PARTS = 1024  # largest number of parts into which a GPU splits a sum
 
 
 class _Mixed(torch.autograd.Function):
@@ -46,8 +46,8 @@ def mix_parameter_free(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor,
 def _parts(weights: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
     """The weights in the type of the maps.
 
-    If that type is shorter, each weight is the sum of two numbers of that type. A single one would round small
-    differences away.
+    If that type is shorter, each weight is given as two numbers of that type, whose sum is the weight. A single number
+    would round small differences away.
     """
     if weights.dtype == dtype:
         return (weights,)
@@ -62,7 +62,10 @@ def _product(parts: Sequence[Tensor], matrices: Tensor) -> Tensor:
 
 
 def _scalar_products(rows: Tensor, others: Tensor, wide: torch.dtype) -> Tensor:
-    """The products of rows (K, E, values) with (K, operations, values), summed in a wide type: (K, E, operations)."""
+    """The scalar products of `rows` (K, E, values) with `others` (K, operations, values): (K, E, operations).
+
+    The sums are taken in the type `wide`.
+    """
     if layout.on_cpu(rows):
         return rows.to(wide) @ others.to(wide).transpose(1, 2)
     parts, product = (gcd(rows.shape[2], PARTS), -1), torch.bmm

@@ -1,8 +1,8 @@
-"""Partial channel connections in the engine. It computes the same as `PartialOperation`, but node by node.
+"""Partial channel connections in the engine: the same result as with `PartialOperation`, but computed node by node.
 
-Design choices: the shuffle is the same for all edges, so the sum at a node is shuffled once instead. Channels that
-bypass the operations are pooled once for each state. Each node mixes them like an operation without parameters; the
-weight of an edge is the sum of its operations' weights.
+Design choices: all edges shuffle their channels alike, so the shuffle is applied once, to the sum at a node. Channels
+that bypass the operations are pooled once for each state. Each node mixes them like outputs of an operation without
+parameters. The weight of an edge is the sum of its operations' weights.
 """
 
 from collections.abc import Sequence

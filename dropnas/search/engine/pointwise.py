@@ -13,7 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from dropnas.search.engine import layout
 
-NARROW, WIDEST = 8, 64  # most channels of a group, and of all groups, for which one product is faster; measured
+# Largest number of channels of a group, and of all groups together, for which one product is faster; measured.
+NARROW, WIDEST = 8, 64
 
 
 class _Pointwise(torch.autograd.Function):

@@ -19,8 +19,8 @@ from dropnas.search.supernet import Supernet
 class RunningStatistics:
     """The batch statistics that the norms of a pass computed.
 
-    The norms of a group are side by side in the channels of one tensor; the groups are in the order of the pass. A norm
-    that is applied several times occurs as often.
+    Norms that are noted together form a group: their channels are side by side in one tensor. The groups are in the
+    order of the pass. A norm that is applied several times occurs once for each application.
     """
 
     norms: list[Sequence[nn.BatchNorm2d]] = field(default_factory=list)
@@ -35,7 +35,7 @@ class RunningStatistics:
 
     @torch.no_grad()
     def update(self, weights: Mapping[nn.Module, "UpdateWeight"] | None = None) -> None:
-        """Update the running statistics and count the batch, with the update weight of each norm; None updates all."""
+        """Update running statistics and batch counters by the update weight of each norm; None updates all norms."""
         norms = [norm for alike in self.norms for norm in alike]
         momentum: Any = norms[0].momentum
         steps: Any = 1
@@ -63,7 +63,7 @@ class UpdateWeights:
     """The update weights of the norms of K supernets for a batch whose masks drop operations."""
 
     def __init__(self, supernets: Sequence[Supernet]) -> None:
-        """Find the part of the masks (K, cells, edges, operations) that each norm depends on."""
+        """Find, for each norm, the entry of the masks (K, cells, edges, operations) that says whether it is updated."""
         slots = [pair for number, supernet in enumerate(supernets) for pair in _slots(supernet, number)]
         always = sum(len(list(supernet.operations())) for supernet in supernets)
         self._norms = [norm for norm, _ in slots]

@@ -1,7 +1,7 @@
 """Operations that the engine does not know, such as those of a user's package; it calls their modules unchanged.
 
 Design choices: such a module updates its own buffers (running statistics), even if a mask drops its operation. The
-buffers of dropped operations are therefore restored afterwards, without reading the mask on the host.
+buffers of dropped operations are therefore restored after the pass, without reading the mask on the host.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ def called(modules: Sequence[nn.Module], maps: Tensor, stride: int, name: str) -
 
 
 class UsersBuffers:
-    """The buffers of the operations in K supernets that the engine does not know."""
+    """The buffers of those operations of K supernets that the engine does not know."""
 
     def __init__(self, supernets: Sequence[Supernet]) -> None:
         self._buffers = [

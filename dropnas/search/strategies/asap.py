@@ -7,10 +7,10 @@ temperature of 1 (epochs 0 to 9), only w is trained and nothing is pruned. After
 when its Phi falls below 0.4 / N, where N is the number of operations. At least one operation stays on each edge. The
 search ends when each edge has one operation.
 
-Sources: the scheme is certain. All constants come from third-party code (cogsys-tuebingen/uninas). From memory, these
-constants, the 50 epochs, the batch of 64 and the clipping of the alphas' gradient agree with the paper. The 8 cells,
-the 16 channels and the equal initial alphas are from memory only. It is uncertain which edges a node keeps, and whether
-N shrinks when operations leave an edge.
+Sources: the scheme is certain. All constants come from third-party code (cogsys-tuebingen/uninas). We checked from
+memory only that these constants, the 50 epochs, the batch of 64 and the clipping of the alphas' gradient agree with the
+paper. The 8 cells, the 16 channels and the equal initial alphas are from memory alone. It is uncertain which edges a
+node keeps, and whether N shrinks when operations leave an edge.
 
 What differs here: the schedule is stretched to the epochs of the search, so that a short search reaches the same final
 temperature. As in the published algorithm, each step prunes and cools; the third-party code does both once an epoch.

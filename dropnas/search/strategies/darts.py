@@ -5,9 +5,9 @@ The second-order variant differentiates the held-out loss through one virtual st
 second derivative by a finite difference (Eq. 8).
 
 Design choices: all operations are mixed in each pass. Dropout, partial decay and alpha-adjust are not used. All
-settings but the split are those of the parameter file, so that strategies are compared under equal conditions. The
-finite difference moves w by only 0.01 in norm, which reduced precision would round away. Its two passes therefore
-always use fp32.
+settings except the split into halves are those of the parameter file, so that strategies are compared under equal
+conditions. The finite difference moves w by only 0.01 in norm, which reduced precision would round away. Its two passes
+therefore always use fp32.
 """
 
 from collections.abc import Iterator

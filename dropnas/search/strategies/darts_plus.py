@@ -1,7 +1,7 @@
 """DARTS+ (Liang et al., 2019): DARTS with early stopping, before skip-connects dominate the normal cell.
 
 The search is first-order DARTS: each step moves the alphas on a held-out batch, then w on a training batch. The cosine
-schedule of w covers the longest possible search. After each epoch, one of two criteria may end the search:
+schedule of w covers the longest possible search. After each epoch, the chosen one of two criteria may end the search:
 
 1. The normal cell of the current genotype has two or more skip-connects.
 2. The ranking of the alphas of the convolutional operations has not changed for ten epochs.
@@ -41,8 +41,8 @@ class DartsPlusOptions:
         skip_connects: number of skip-connects in the normal cell that ends the search.
         patience: number of epochs without a change of the ranking that ends the search.
         ranking: what must not change in the normal cell: `best`, the best convolutional operation of each edge;
-            `operations`, the order of these operations on each edge; `edges`, the order of the edges by their best
-            convolutional operation.
+            `operations`, the order of all convolutional operations on each edge; `edges`, the order of the edges by
+            their best convolutional operation.
         cell: the genotype that is taken when skip-connects end the search: `stopping`, that of the last epoch, or
             `before`, that of the epoch before it.
         score: ranks operations and edges by `probability`, as in DARTS, or by the raw `alpha`.

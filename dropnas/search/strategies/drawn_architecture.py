@@ -1,8 +1,8 @@
 """Random architectures as masks, and their error with the shared weights of a supernet.
 
-Design choices: a mask is bool (2, edges, operations). It marks one operation on each of two edges to a node. Scoring
-uses the plain supernet and computes only the operations of the mask. It runs on the host, between the steps of a
-search.
+Design choices: a mask is bool (2, edges, operations). For each node, it marks two incoming edges and one
+operation on each of them. Scoring uses the plain supernet and computes only the operations of the mask. It runs on the
+host, between the steps of a search.
 """
 
 from collections.abc import Iterable, Sequence
@@ -70,7 +70,7 @@ def error_of(run: SeedRun, architecture: Tensor, drawn: Iterable[Tensors]) -> fl
 
 
 def _mixtures(run: SeedRun, architecture: Tensor) -> list[Mixture]:
-    """Give drawn operations weight 1; other edges get one operation (zero, if there is one) with weight 0."""
+    """Give drawn operations weight 1. Any other edge gets one operation with weight 0: zero, if the space has it."""
     one, names = run.alphas.normal.new_ones(()), run.space.operations
     spare = [(names.index(ZERO) if ZERO in names else 0, 0 * one)]
     kinds = [[[(row.index(True), one)] if any(row) else spare for row in kind] for kind in architecture.tolist()]

@@ -9,8 +9,8 @@ Each node of the derived cell has the two pairs (operation, predecessor) with th
 have the same predecessor.
 
 What differs here: there is no batch norm and ReLU before the poolings, because all methods search the same space. The
-result is the last genotype, as in the code. The genotype with the best held-out accuracy, which the code also keeps, is
-not kept.
+result is the last genotype, as in the authors' code. Their code also keeps the genotype with the best held-out
+accuracy; this implementation does not.
 """
 
 from collections.abc import Sequence

@@ -75,7 +75,7 @@ class GroupedDropout(Strategy):
         return losses, logits
 
     def differentiate(self, state: SearchState, batch: Batch, kept: Kept) -> tuple[Tensor, Tensor, Gradients]:
-        """Losses, logits and gradients of the loss (Eq. 1 over the kept operations); dropped ones get zero."""
+        """Losses, logits and gradients of a pass over the kept operations (Eq. 1); dropped ones get gradient zero."""
         mixing = kept_softmax(state.of_cells(state.alphas), kept.cells)
         losses, logits = state.losses(batch.images, batch.labels, mixing, kept.cells)
         gradients = Gradients(*state.gradients(losses, state.alphas))
@@ -94,7 +94,10 @@ class GroupedDropout(Strategy):
 
     @torch.no_grad()
     def decay(self, state: SearchState, kept: Kept) -> None:
-        """The decay step: move what `decay_scope` selects along the gradient of lambda * ||.||^2, for w clipped."""
+        """The decay step: move the parameters that `decay_scope` selects along the gradient of lambda * ||.||^2.
+
+        For w, this gradient is clipped.
+        """
         decaying = self._decaying(kept)
         decay = self._decay_of(state, decaying, factor=2)
         self._move(state, decaying, decay._replace(weights=clipped(decay.weights, self.config.gradient_clip)))
