@@ -1,9 +1,10 @@
 """The interface of a search method: what it draws for an epoch, and how a batch changes the weights and the alphas.
 
-Design choices: all methods, including a user's, use this interface. Before each epoch, the host draws all its random
-numbers from a generator that follows from seed and epoch. A step is then a function of tensors only, for K seeds at a
-time, so that it can be recorded as a CUDA graph and replayed. A recorded step cannot read a Python number that changes.
-Whatever changes between epochs is therefore part of the draws, or it selects another variant of the step.
+Design choices: all methods, including a user's, use this interface. Before each epoch, the host draws all random
+numbers of the epoch from generators that are seeded from the run's seed and the epoch. A step is then a function of
+tensors only, for K seeds at a time, so that it can be recorded as a CUDA graph and replayed. A recorded step cannot
+read a Python number that changes. Whatever changes between epochs is therefore part of the draws, or it selects another
+variant of the step.
 """
 
 import inspect
@@ -43,13 +44,13 @@ class Batch:
     labels: Tensor  # int64 (K, B)
     drawn: Mapping[str, Tensor]  # the tensors that `Strategy.draw` drew for this step, each (K, ...)
     held_out: tuple[Tensor, Tensor] | None  # images and labels that do not train w; None if all images train w
-    variant: str  # the form of the step, as `Strategy.variant` returns it
+    variant: str  # the variant of the step, as `Strategy.step_variant` returns it
 
 
 class Strategy:
     """A search method, made by `factory(config, space, **options)`. Every hook but `step` has a default.
 
-    An epoch passes over the images that train w; each step also gets a random batch of the others.
+    An epoch passes over the images that train w; each step also gets a random batch of the held-out images.
     """
 
     weight_share: float = 1.0  # fraction of the training images that trains w, above 0 and at most 1
@@ -101,16 +102,16 @@ class Strategy:
     def candidates(self, memory: Mapping[str, Tensor]) -> Tensor | None:
         """Return the operations that take part in a phase, if this is known when the phase begins; None means all.
 
-        Even on a GPU, the engine does not compute operations that no seed can use. A step must still pass a mask to
-        `losses`. The result is bool (..., 2, edges, operations); for the memory of several seeds, the first axis is the
-        seed.
+        A static step (see `Engine`) does not compute operations that are candidates of no seed. A step must still pass
+        its own mask to `losses`. The result is bool (..., 2, edges, operations); for the memory of several seeds, the
+        first axis is the seed.
         """
         return None
 
     def unpruned(self, memory: Mapping[str, Tensor]) -> Tensor | None:
         """Return the operations that pruning has left, bool (2, edges, operations); None means all.
 
-        The history marks the pruned ones.
+        The search's history records this mask.
         """
         return self.candidates(memory)
 
@@ -130,11 +131,11 @@ class Strategy:
         return cosine(config.learning_rate, config.learning_rate_min, epoch, self.phases[phase].epochs)
 
     def variant(self, epoch: int) -> str:
-        """The form of the step in this epoch, if a method has several; each form is recorded separately."""
+        """The variant of the step in this epoch, for a method with several; each variant is recorded separately."""
         return ""
 
     def step_variant(self, epoch: int, step: int, steps: int) -> str:
-        """The form of one step of an epoch, if steps of one epoch differ."""
+        """The variant of one step, for a method whose steps differ within an epoch."""
         return self.variant(epoch)
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:

@@ -28,7 +28,7 @@ def cell_kinds(cells: int) -> tuple[int, ...]:
 
 
 class MixedOperation(nn.ModuleList):
-    """An edge: all candidate operations of the space, in its order, for `channels` channels."""
+    """An edge: all candidate operations, in the order of the search space, for maps of `channels` channels."""
 
     def __init__(self, space: SearchSpace, channels: int, stride: int) -> None:
         super().__init__(
@@ -63,8 +63,8 @@ class Cell(nn.Module):
             before, last: channels of the outputs of the two previous cells, the earlier cell first.
             channels: channels of each node; the output has NODES times as many.
             kind: NORMAL, or REDUCE, whose edges from the inputs have stride 2.
-            halved_before: whether the previous cell was a reduction, so that the earlier output is twice as high and
-                wide.
+            halved_before: whether the previous cell was a reduction, so that its output has half the height and width
+                of the earlier cell's output.
         """
         super().__init__()
         self.preprocess0: nn.Module = (
@@ -101,7 +101,7 @@ class Supernet(nn.Module):
     def __init__(
         self, space: SearchSpace, channels: int, cells: int, classes: int, edge: EdgeFactory = MixedOperation
     ) -> None:
-        """Build the supernet; `channels` is C, the width of the first cell's nodes, which each reduction doubles."""
+        """Build the supernet; `channels` is C, the number of channels of a node, which each reduction cell doubles."""
         super().__init__()
         self.kinds = cell_kinds(cells)
         width = STEM_MULTIPLIER * channels
@@ -124,7 +124,10 @@ class Supernet(nn.Module):
         return logits
 
     def mix(self, images: Tensor, alphas: Alphas, kept: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W); the alphas mix what a mask (cells, edges, operations) keeps."""
+        """Logits (B, classes) of images (B, 3, H, W); the alphas weight the kept operations.
+
+        `kept` is a bool mask (cells, edges, operations).
+        """
         logits: Tensor = self(images, mixtures(alphas, kept, self.kinds))
         return logits
 

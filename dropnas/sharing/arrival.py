@@ -24,7 +24,7 @@ DAMAGED = "remove it from the remote and push it again from a complete store"
 
 @contextmanager
 def staging(store: Store) -> Iterator[Path]:
-    """A temporary folder next to the store, in which runs arrive as `FOLDER/…`."""
+    """A temporary folder in the store's scratch folder; runs arrive below it under their usual paths."""
     scratch = store.root / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="pull-") as temporary, lease(Path(temporary)):

@@ -1,8 +1,9 @@
-"""Pulls runs from the DVC remote: their light parts, which plan, tables and page need, and on request the heavy parts.
+"""Pulls runs from the DVC remote: their light parts, and on request their heavy parts (weights and images).
 
-A run that is already in the store does not change. Every run in the store must be made from exactly those bytes of its
-inputs that the store has. A run is therefore left out if the store has another computation of one of its inputs, or if
-a run in the store was made from another computation of the fetched run.
+The plan, the tables and the page need only light parts. A run that is already in the store does not change. Every run
+in the store must have been made from exactly the inputs that are in the store, byte for byte. A run is therefore left
+out if the store has another computation of one of its inputs, or if a run in the store was made from another
+computation of the fetched run.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -25,10 +26,10 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pulled:
-    """The numbers of runs by what was done with them."""
+    """The number of runs for each outcome of a pull."""
 
     new: int  # fetched
-    completed: int  # already in the store, and completed by their heavy parts
+    completed: int  # already in the store; their heavy parts were fetched
     present: int  # already in the store, with nothing to fetch
     absent: int  # neither in the store nor on the remote
     problems: tuple[str, ...]  # a line for each run that was left out, with the reason

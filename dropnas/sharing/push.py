@@ -23,7 +23,7 @@ BATCH = 32  # number of runs that are sent together; a killed push repeats at mo
 
 @dataclass(frozen=True)
 class Pushed:
-    """The numbers of runs by what was done with them."""
+    """The number of runs for each outcome of a push."""
 
     sent: int
     present: int  # already on the remote
@@ -72,7 +72,7 @@ def _conflict(name: str, version: str, pushed: Sequence[str]) -> Iterator[str]:
 
 
 def _checked(root: Path, name: str, versions: Mapping[str, str]) -> SharedRun:
-    """Read and verify a run before it is pushed; `versions` has all local and remote runs, by folder name.
+    """Read and verify a run before it is pushed; `versions` has the version of each local or remote run, by name.
 
     Raises:
         DropnasError: the run is damaged, or an input was replaced by another computation.

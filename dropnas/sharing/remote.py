@@ -78,10 +78,12 @@ class Remote:
                         self.files.get_file(source, target)
 
     def create(self) -> None:
-        """Create the remote's folder if it is missing, but no folder above it: the disk may not be mounted.
+        """Create the remote's folder if it is missing, but not its parent.
+
+        If the parent is missing too, a disk may not be mounted.
 
         Raises:
-            DropnasError: the folder above is missing, or the remote cannot be reached.
+            DropnasError: the parent is missing, or the remote cannot be reached.
         """
         with _one_line("cannot be created", self.url):
             if not self.files.isdir(self.path):

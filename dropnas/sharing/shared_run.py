@@ -81,7 +81,7 @@ def read_runs(root: Path, versions: Mapping[str, str | None]) -> tuple[list[Shar
 
 
 def attempt(folders: Iterable[str], step: Callable[[str], Made]) -> tuple[list[Made], Problems]:
-    """Apply a step to each run, given by its folder; return the results, and why the step failed for other runs."""
+    """Apply a step to each run, given by its folder; return the results, and the reason for each run that failed."""
     made, problems = [], {}
     for folder in folders:
         try:

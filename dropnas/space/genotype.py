@@ -13,7 +13,7 @@ from dropnas.errors import DropnasError
 from dropnas.space.names import INPUTS, check_operation
 
 EDGES_PER_NODE = 2
-MOST_NODES = 64  # in a cell; published cells have up to five
+MOST_NODES = 64  # maximum in a cell; published cells have up to five
 
 
 @dataclass(frozen=True)

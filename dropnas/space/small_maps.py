@@ -1,9 +1,9 @@
 """Depthwise convolutions of small maps, computed as products with small matrices.
 
 Design choices: a convolution of one channel is linear, so on maps of H x W pixels it is a matrix (H * W, H' * W'). The
-matrix contains each tap (each weight of the kernel) several times. The product adds the terms of the convolution, in
-another order. If a map is hardly larger than the kernel, torch's depthwise convolution takes up to twenty times as long
-on a CPU; its gradient with respect to the kernel is slowest.
+matrix contains each tap (each weight of the kernel) several times. The product sums the same terms as the convolution,
+in another order. If a map is hardly larger than the kernel, torch's depthwise convolution takes up to twenty times as
+long on a CPU; its gradient with respect to the kernel is slowest.
 """
 
 from functools import cache

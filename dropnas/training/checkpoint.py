@@ -2,8 +2,8 @@
 
 Design choices: a file consists of one header line (format, sha256 of the rest, identity of the run) and the bytes of
 `torch.save`. It is written under a temporary name, flushed to disk, and renamed. The last two checkpoints that are
-known to be intact are kept. A damaged checkpoint therefore costs one interval, not the run, and never replaces a good
-one. Only tensors and plain values are unpickled (`weights_only`), and only after the checksum matches.
+known to be intact are kept. A damaged checkpoint therefore costs the work of one interval, not the run, and never
+replaces a good one. Only tensors and plain values are unpickled (`weights_only`), and only after the checksum matches.
 
 Runs that train as one group save separately. If a job is killed between two of these saves, the runs that saved go back
 by one checkpoint, but no further. The start of a run counts as a checkpoint without a state.
@@ -165,14 +165,14 @@ Position = tuple[int, int, str]
 
 
 def position(state: State | None) -> Position:
-    """The epoch, its finished steps and the device; runs at equal positions can continue as one group."""
+    """The epoch, the number of its finished steps, and the device; runs at equal positions can continue as a group."""
     return (state["epoch"], state["step"], state["made_on"]) if state else (0, 0, "")
 
 
 def common_checkpoint(checkpoints: Sequence[Checkpoints]) -> dict[int, State | None]:
-    """Find the runs that can continue from the earliest position that a newest checkpoint has.
+    """Find the runs that can continue together, from the earliest position among the newest checkpoints of all runs.
 
-    A run can continue if its newest or second newest checkpoint is at this position.
+    A run can continue there if its newest or second newest checkpoint is at this position.
 
     Returns:
         the states of the runs that can continue, by the index of the run, in order; None for a run at its start.

@@ -3,7 +3,7 @@
 Design choices: tensors are summed by the device's own backend (nccl on a GPU, gloo on a CPU). Decisions on the host
 (where to resume, when to stop) use a separate gloo group, so they never wait for a GPU. After each step, one all-reduce
 combines gradients, sums and batch-norm statistics, as if one process had seen all micro-batches. Running statistics are
-an exponential mean over the micro-batches in order, so each process weights its part by its position.
+an exponential mean over the micro-batches in order, so the weight of a process's part depends on its rank.
 DistributedDataParallel would only average gradients.
 """
 
@@ -121,7 +121,7 @@ class Combiner:
                 norm.num_batches_tracked += self.micro_batches * (self.ranks.world - 1)
 
     def _leave_own_part(self) -> None:
-        """Reduce each running statistic to what this process adds, decayed by the micro-batches of later processes."""
+        """Reduce each running statistic to this process's contribution, decayed by the processes of higher rank."""
         later = self.ranks.world - 1 - self.ranks.rank
         for (momentum, statistic), before in zip(self._statistics(), self.before, strict=True):
             kept = (1 - momentum) ** self.micro_batches

@@ -2,8 +2,8 @@
 
 Design choices: torch's own launcher starts and watches the processes. By itself, it would end them 30 seconds after a
 signal, and report every failure as status 1. Here a signal is passed on to each process, and the launcher waits. The
-processes agree on a step, and the leader saves. Then all processes and the launcher end with EXIT_STOPPED. If one
-process fails in another way, torch's launcher ends the others.
+processes agree on the step after which they stop, and the leader saves. Then all processes and the launcher end with
+EXIT_STOPPED. If one process fails in another way, torch's launcher ends the others.
 """
 
 import logging

@@ -1,8 +1,8 @@
-"""Casts weights and counts batches with one kernel for all layers, instead of one kernel for each layer.
+"""Casts the weights of all layers with one kernel, and increments the batch counters of all batch norms with another.
 
 Design choices: on a GPU, hundreds of small kernels would take a considerable part of a bfloat16 step. The casts equal
 autocast's bit for bit; autocast itself then casts only in a user's own layers. During a forward pass, layers have cast
-weights and no counter. Outside it they have the original tensors, which are trained, saved and loaded.
+weights and no counter. Otherwise they have the original tensors, which are trained, saved and loaded.
 """
 
 from collections.abc import Iterator

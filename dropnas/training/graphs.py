@@ -39,7 +39,7 @@ class GraphedPrograms:
     Args:
         programs: the programs, by key. They run one at a time, on one device, and neither read values back nor copy
             from the host.
-        changed: all tensors that a program changes and whose values outlast it.
+        changed: all tensors that a program changes and that are read after it.
         recorder: records the programs; None runs them directly.
         precompile: is called with each program before its first run; the tensors that this call changes are restored.
     """
@@ -95,7 +95,7 @@ class CudaRecorder:
 
     @contextmanager
     def warming_up(self) -> Iterator[None]:
-        """Run on a separate stream, as a recording does; afterwards, release unused memory for the graphs."""
+        """The context of a warm-up: a separate stream, as in a recording. At its end, unused memory is released."""
         gc.collect()  # a reference cycle may keep the graphs of an earlier training in memory
         side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(self.device))

@@ -4,7 +4,7 @@ Design choices: the trainee defines a step; the loop decides when to save, stop 
 epoch follow from seed and epoch. A checkpoint may therefore be taken between any two steps, and a resumed run continues
 bit for bit. No step waits for the device: losses are checked every few steps. Runs that share each step are saved
 separately, so that each may continue in another group. A run whose loss is not finite fails and is not saved again. Its
-steps are still computed, because the other runs' numbers must not depend on it.
+steps are still computed, because the other runs' numbers must not depend on the failure.
 """
 
 import time
@@ -192,7 +192,10 @@ class _Loop:
 
     @property
     def _made_on(self) -> str:
-        """The device of a state. No other device continues from it: generators or the rounding of sums differ."""
+        """The kind of device on which a state is saved; on a CPU, with the number of threads.
+
+        A run cannot continue on another kind, because generators or the rounding of sums differ there.
+        """
         device = self.workspace.device.partition(":")[0]
         return device if device != "cpu" else f"cpu with threads: {self.workspace.threads}"
 

@@ -46,7 +46,7 @@ class Optimiser:
         The fused kernels check neither shape nor layout.
 
         Raises:
-            DropnasError: the number, a shape or a type differs from that of the parameters.
+            DropnasError: the gradients differ from the parameters in number, shape or type.
         """
         if len(gradients) != len(self.parameters):
             raise DropnasError(

@@ -12,10 +12,10 @@ from dropnas.training.config import Precision
 
 
 def apply(precision: Precision) -> None:
-    """Set how a GPU computes float32 matrix products and convolutions: in full, or by TF32 (for tf32 and bf16)."""
+    """Set how a GPU computes float32 matrix products and convolutions: in float32 for fp32, otherwise in TF32."""
     torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
-    # Half-precision products are summed in float32 throughout; by default torch leaves that to cuBLAS.
+    # Half-precision products are always summed in float32; by default, cuBLAS may sum them in half precision.
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
 

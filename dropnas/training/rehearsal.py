@@ -40,7 +40,7 @@ class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[tuple[Any, Any, Any, Any]] = []
-        self.made: set[int] = set()  # addresses of storages; `calls` keeps them alive
+        self.made: set[int] = set()  # addresses of new storages; `calls` keeps the storages alive
         self.before: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

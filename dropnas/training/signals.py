@@ -1,10 +1,10 @@
 """The signals that make a run save and end with EXIT_STOPPED: SIGTERM, SIGINT (Ctrl-C), SIGHUP, SIGUSR1, SIGURG.
 
 Design choices: inside the training loop, a handler only sets a flag, which the loop checks between two steps. Outside
-it (start-up, waiting for a lease or a GPU), there is nothing to save, and the process ends at once. A repeated signal
-has no further effect: scheduler, container and launcher may each pass on the same one, and SLURM sends SIGTERM again
-some seconds before it kills. The exception is a second SIGINT, which ends the run immediately, because a user who types
-Ctrl-C twice does not want to wait. A scheduler should send SIGURG to all processes of a job: processes without a
+the loop (start-up, waiting for a lease or a GPU), there is nothing to save, and the process ends at once. A repeated
+signal has no further effect: scheduler, container and launcher may each pass on the same one, and SLURM sends SIGTERM
+again some seconds before it kills. The exception is a second SIGINT, which ends the run immediately, because a user who
+types Ctrl-C twice does not want to wait. A scheduler should send SIGURG to all processes of a job: processes without a
 handler ignore it, whereas the other signals end Snakemake and the process that serves a container's image.
 """
 
@@ -35,7 +35,7 @@ def obey() -> Callable[[], bool]:
 
 @contextmanager
 def caught() -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns whether a stop was requested since the outermost such context began.
+    """Yield a function that returns whether a stop was requested since the outermost `caught` context began.
 
     Outside the main thread, Python allows no handlers, so no signal is caught there.
     """

@@ -1,8 +1,9 @@
-"""P-DARTS' derivation: the best edges by p, with a limit on the skip-connects of the normal cell.
+"""P-DARTS' derivation: the edges with the largest p, with a limit on the skip-connects of the normal cell.
 
-Design choices: this is plain Python on rows of numbers. A pruned operation has a score of minus infinity. As released,
-ties between operations and between edges go to the higher index. Skip-connects are removed one at a time until the
-limit holds, because the removal of one can bring in another.
+Design choices: this is plain Python on rows of numbers. The scores are p, the softmax of an edge's alphas; a pruned
+operation has the score minus infinity. As in the released code, ties between operations and between edges go to the
+higher index. Skip-connects are forbidden one at a time until the limit holds: without one of them, its node may choose
+another edge whose best operation is also a skip-connect.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import SKIP, ZERO
 from dropnas.space.spaces import NODES, edges
 
-MOST = EDGES_PER_NODE * NODES  # most skip-connects that a cell can have
+MOST = EDGES_PER_NODE * NODES  # maximum number of skip-connects in a cell
 Scores = list[list[float]]  # a row for each edge, a column for each operation
 
 
@@ -32,15 +33,15 @@ def genotype(operations: Sequence[str], normal: Scores, reduce: Scores, limit: i
     Each edge must have an operation that is neither zero nor a skip-connect.
 
     Args:
-        normal, reduce: p of each edge and operation.
-        limit: most skip-connects of the normal cell.
+        normal, reduce: p of each operation on each edge; minus infinity for pruned operations.
+        limit: maximum number of skip-connects in the normal cell.
     """
     limited, best = _limited(operations, normal, limit), _best(operations, reduce)
     return Genotype.of_cells(_named(operations, limited), _named(operations, best))
 
 
 def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[Chosen]:
-    """Choose the edges; forbid the weakest skip-connect and choose again until the limit holds."""
+    """Choose the edges; while there are too many skip-connects, forbid the weakest one and choose again."""
     scores = [list(row) for row in scores]
     while True:
         cell = _best(operations, scores)
@@ -52,7 +53,7 @@ def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[Chos
 
 
 def _best(operations: Sequence[str], scores: Scores) -> list[Chosen]:
-    """Choose the two edges of each node whose best operations (zero excluded) score highest, in the order of edges."""
+    """For each node, choose the two edges whose best operations (zero excluded) score highest, ordered by index."""
     of_node: dict[int, list[Chosen]] = {}
     for edge, ((node, _), row) in enumerate(zip(edges(), scores, strict=True)):
         allowed = [-inf if name == ZERO else score for name, score in zip(operations, row, strict=True)]

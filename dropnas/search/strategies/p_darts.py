@@ -1,11 +1,12 @@
 """P-DARTS (Chen et al., 2019): three phases, each with a deeper supernet and fewer operations on each edge.
 
 The phases have 5, 11 and 17 cells. Each begins with new weights, alphas and optimisers (Section 3.2, "search space
-approximation"). Between phases, the operations with the smallest p are pruned on each edge of each kind of cell: 3 of
-8, then 2 of 5. In the first 10 of a phase's 25 epochs only w is trained. After that, each step updates the alphas on
-one half of the images, then w on the other half. Skip-connects of stride 1 have dropout, whose rate falls during each
-phase (Section 3.3, "search space regularization"). At the end, the edges with the largest p are chosen. While the
-normal cell has more than two skip-connects, the weakest one is replaced.
+approximation"). Between phases, the operations with the smallest p (softmax of the alphas) are pruned on each edge of
+each kind of cell: 3 of 8, then 2 of 5. In the first 10 of a phase's 25 epochs only w is trained. After that, each step
+updates the alphas on one half of the images, then w on the other half. Skip-connects of stride 1 have dropout, whose
+rate falls during each phase (Section 3.3, "search space regularization"). At the end, each node keeps its two edges
+with the largest p. While the normal cell has more than two skip-connects, the weakest one is forbidden and the edges
+are chosen again.
 
 What differs here: the halves are drawn for each seed and held-out batches are drawn at random, as for all methods.
 Pruned operations are masked: the supernet keeps their weights, but a step does not compute them. Dropout is computed
@@ -35,7 +36,7 @@ from dropnas.space.names import SKIP, ZERO
 from dropnas.space.operations import Identity
 from dropnas.space.spaces import EDGES, SearchSpace
 
-KEPT = "kept"  # bool (2, edges, operations): what the previous phases left; absent in the first phase
+KEPT = "kept"  # bool (2, edges, operations): the operations left by the previous phases; absent in the first
 PASSES: tuple[Level, ...] = ("alphas", "weights")
 
 
@@ -44,16 +45,16 @@ class PDartsOptions:
     """The options of P-DARTS.
 
     Attributes:
-        added_cells_2, added_cells_3: number of cells that phases 2 and 3 add to the cells of the search.
+        added_cells_2, added_cells_3: how many more cells phases 2 and 3 each have than phase 1.
         dropped_1, dropped_2: number of operations that are pruned on each edge after phases 1 and 2.
-        skip_dropout_1, skip_dropout_2, skip_dropout_3: initial dropout rates on skip-connects in the three phases; on
-            CIFAR-100 they are 0.1, 0.2 and 0.3. The released README uses 0.1 in phase 1 on CIFAR-10.
+        skip_dropout_1, skip_dropout_2, skip_dropout_3: initial dropout rates on skip-connects in the three phases.
+            On CIFAR-100 the authors use 0.1, 0.2 and 0.3. The released README uses 0.1 in phase 1 on CIFAR-10.
         dropout: `elements` drops single elements, as released; `operation` drops the entire output of a skip-connect,
             which the paper's word "operation-level" may mean.
         dropout_decay: while the alphas are trained, the rate is multiplied by exp(-dropout_decay) in each epoch.
         frozen_part: fraction of a phase's epochs, at its start, in which only w is trained; the authors use 10 of 25.
-        alpha_gradient_clip: largest norm of the gradient over all alphas.
-        skip_limit: most skip-connects of the normal cell; 8 is no limit.
+        alpha_gradient_clip: the gradient of all alphas together is clipped to this norm.
+        skip_limit: maximum number of skip-connects in the normal cell; 8 means no limit.
     """
 
     added_cells_2: int = field(default=6, metadata={"ge": 0, "le": 1000})
@@ -89,7 +90,10 @@ class PDarts(TwoLevel):
         self._check_left()
 
     def _check_left(self) -> None:
-        """Check that each edge can still choose an operation other than zero and a forbidden skip-connect."""
+        """Check that enough operations are left in phase 3.
+
+        Each edge needs one that is neither zero nor, if skip-connects are limited, a skip-connect.
+        """
         no_choice = (ZERO, SKIP) if self.options.skip_limit < limited_skips.MOST else (ZERO,)
         needed = 1 + sum(name in no_choice for name in self.space.operations)
         if self.left[2] < needed:
@@ -103,12 +107,12 @@ class PDarts(TwoLevel):
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """Three phases, each with the depth that the options give and with the epochs of the search."""
+        """The three phases; the options give their depths, and each has `config.epochs` epochs."""
         added = (0, self.options.added_cells_2, self.options.added_cells_3)
         return [Phase(self.config.cells + more, self.config.epochs) for more in added]
 
     def make_supernet(self, phase: int, classes: int) -> Supernet:
-        """The plain supernet; skip-connects of stride 1 have dropout if the phase has it."""
+        """The plain supernet; skip-connects of stride 1 have dropout if the phase's initial rate is above 0."""
         supernet, rates = super().make_supernet(phase, classes), self._first_rates
         cells: Any = supernet.cells
         for edge in (edge for cell in cells for edge in cell.edges if rates[phase]):
@@ -118,7 +122,7 @@ class PDarts(TwoLevel):
         return supernet
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """Choose the operations that each edge keeps after the previous phases; of equal ones, the first is pruned."""
+        """Choose the operations that each edge keeps in this phase; of operations with equal p, the first is pruned."""
         if not phase:
             return {}
         if before is None:  # a checkpoint will replace this; only the number of kept operations must be right
@@ -136,7 +140,10 @@ class PDarts(TwoLevel):
     # ---- an epoch
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """If the phase has dropout, draw `keys` (steps, passes, slots); add `threshold` and `scale` (steps,)."""
+        """If the phase has dropout, draw `keys` (steps, passes, slots), and compute `threshold` and `scale` (steps,).
+
+        A slot is the flat index of an operation: (cell, edge, operation).
+        """
         phase, within = self.position(epoch)
         if not self._first_rates[phase]:
             return {}

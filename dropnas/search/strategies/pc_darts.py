@@ -2,13 +2,14 @@
 
 One in K = 4 channels of a state goes through an edge's operations. The other channels bypass them. All channels are
 then shuffled (Section 3.2, "partial channel connections"). A node is the sum of its edges, weighted by a softmax of the
-betas; there is one beta for each edge and kind of cell (Section 3.3, "edge normalisation"). One Adam moves alphas and
-betas on the held-out half of the images, then SGD updates w on the other half. In the first 15 of 50 epochs only w
-moves. The genotype is derived from softmax(alpha) * softmax(beta).
+betas; there is one beta for each edge and kind of cell (Section 3.3, "edge normalisation"). One Adam optimiser updates
+alphas and betas on the held-out half of the images, then SGD updates w on the other half. In the first 15 of 50 epochs
+only w is trained. The genotype is derived from softmax(alpha) * softmax(beta).
 
-What differs here: the halves are drawn for each seed, as for all methods; the authors take the first half of the file.
-As in the authors' code, the channels that go through the operations are always the first ones, and the shuffle mixes
-them; the paper's text speaks of sampled channels. Only the first order is implemented.
+What differs here: the halves are drawn for each seed, as for all methods; the authors train w on the first half of the
+training set, in the order of the file. As in the authors' code, the channels that go through the operations are always
+the first ones, and the shuffle mixes them; the paper's text speaks of sampled channels. Only the first order is
+implemented.
 """
 
 from collections.abc import Sequence
@@ -79,7 +80,7 @@ class PcDarts(TwoLevel):
         return Supernet(self.space, self.config.channels, self.phases[phase].cells, classes, edge)
 
     def make_engine(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None) -> PartialEngine:
-        """The engine that computes K of these supernets."""
+        """The engine that computes these supernets, one for each seed, as one network."""
         return PartialEngine(self.options.proportion, supernets, static, backend)
 
     def architecture(self, phase: int, generator: torch.Generator) -> Tensors:

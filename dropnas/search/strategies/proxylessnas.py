@@ -1,14 +1,14 @@
 """ProxylessNAS (Cai et al., ICLR 2019): search on single paths, in this project's space.
 
-This follows the authors' code. It is a two-level search; a tenth of the images is held out. A step of w samples one
+This strategy follows the authors' code: a two-level search with a tenth of the images held out. A step of w samples one
 operation of each edge from p, the softmax of the edge's alphas (Section 3.2, Eq. 2), and computes only this operation.
 Weights that were not sampled keep their values and their momentum. A step of the alphas samples two operations of each
 edge and makes one of them active: the gates g are 1 for the active and 0 for the other. The derivatives of the held-out
-loss in the gates give dL/dalpha_i = sum over j of dL/dg_j p'_j (delta_ij - p'_i) (Eq. 4); the sum is over the two
-operations, and p' is the softmax over them. After the step of Adam, both alphas are shifted so that the p of all other
-operations stays the same. (Adam has beta_1 = 0, so alphas that were not sampled do not drift.) If the active operation
-is the zero operation, the alphas of the edge do not move. The alphas move at every fifth batch, after a warm-up in
-which only w moves.
+loss with respect to the gates give dL/dalpha_i = sum over j of dL/dg_j p'_j (delta_ij - p'_i) (Eq. 4); the sum is over
+the two operations, and p' is the softmax over them. After the step of Adam, both alphas are shifted so that the p of
+all other operations stays the same. (Adam has beta_1 = 0, so alphas that were not sampled do not drift.) If the active
+operation is the zero operation, the alphas of the edge do not change. The alphas are updated at every fifth batch,
+after a warm-up in which only w is trained.
 
 What differs here: the authors' CIFAR space has tree cells. Here the cells of a kind share alphas and samples, and the
 cell is derived as in DARTS. The authors' code gates all operations by default (`paths: all`). There is no latency term,
@@ -48,8 +48,8 @@ class ProxylessNasOptions(SgdOptions):
             learning rate.
         warm_up_factor: the highest learning rate of the warm-up, as a multiple of `search.learning_rate`.
         frozen: fraction of the epochs after the warm-up in which the alphas still do not move.
-        alpha_every: the alphas are updated after this number of batches; in an epoch with fewer batches, at the last
-            one.
+        alpha_every: the alphas are updated once in this number of batches; in an epoch with fewer batches, at its last
+            batch.
         paths: `two` gates two operations at a time, as in the paper; `all` gates all operations and does not shift the
             alphas.
         samples: `kinds` samples once for each kind of cell, `cells` once for each cell.
@@ -65,7 +65,7 @@ class ProxylessNasOptions(SgdOptions):
 
 
 class Paths(NamedTuple):
-    """The operations in a step of the alphas; both masks are bool (K, kinds or cells, edges, operations).
+    """The operations that a step of the alphas uses, as two bool masks (K, kinds or cells, edges, operations).
 
     Attributes:
         computed: the operations that have a gate.
@@ -97,7 +97,7 @@ class ProxylessNas(SinglePath):
             raise DropnasError(found, where=where, remedy="lower them, or search for more epochs")
 
     def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
-        """SGD for w, and an Adam that can skip edges of the alphas."""
+        """SGD for w, and an Adam whose steps can leave the alphas of some edges unchanged."""
         config = self.config
         betas = (config.alpha_beta1, config.alpha_beta2)
         of_alphas = EdgewiseAdam(architecture[ALPHAS], config.alpha_learning_rate, betas)
@@ -111,12 +111,12 @@ class ProxylessNas(SinglePath):
         return cosine(highest, lowest, epoch - length, self.config.epochs - length)
 
     def step_variant(self, epoch: int, step: int, steps: int) -> str:
-        """Return the form of a step: with or without a step of the alphas."""
+        """Return the variant of a step, with or without an update of the alphas."""
         moves = (step + 1) % min(self.options.alpha_every, steps) == 0
         return self.variant(epoch) if moves else WEIGHTS_ONLY
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Draw the noise of both samples (for w and for the alphas) and a number that chooses the active path."""
+        """Draw `noise` for the samples of w and of the alphas, and `chance`, which chooses the active operations."""
         rows = 2 if self.options.samples == "kinds" else self.config.cells
         noise = gumbel((steps, 2, rows, EDGES, len(self.space.operations)), generator)
         chance = torch.rand((steps, rows, EDGES), generator=generator)
@@ -146,7 +146,10 @@ class ProxylessNas(SinglePath):
         return Paths(computed, one_of(torch.where(chance < p_first, first, second), count))
 
     def architecture_step(self, state: SearchState, batch: Batch) -> None:
-        """Move the alphas of the sampled operations, then restore their total mass on each edge."""
+        """Update the alphas of the sampled operations.
+
+        With `paths: two`, then shift these alphas so that the p of all other operations stays the same.
+        """
         paths, before = self.paths(state, batch), state.alphas.detach().clone()
         (gradient,) = self.architecture_gradients(state, batch)
         involved = self._of_kinds(paths.computed & self._moving(paths))
@@ -187,7 +190,8 @@ class ProxylessNas(SinglePath):
 def rescaled(before: Tensor, after: Tensor, involved: Tensor) -> Tensor:
     """Shift the `involved` alphas after a step so that their mass, the sum of exp(alpha), is the same as before it.
 
-    The computation is in double precision because the masses are a thousand times as large as the alphas.
+    The computation is in double precision: initially the masses are a thousand times as large as the alphas, so single
+    precision would lose digits of the shift.
     """
     old, new = (
         alphas.double().masked_fill(~involved, -torch.inf).logsumexp(dim=-1, keepdim=True) for alphas in (before, after)

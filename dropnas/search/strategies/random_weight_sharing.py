@@ -2,13 +2,14 @@
 
 Each batch of one half of the images trains a random architecture: two different predecessors for each node of each kind
 of cell, and one operation for each of these edges. All choices are uniform and include zero. The drawn operations have
-weight 1, all others weight 0. Plain SGD updates w; momentum and decay also move operations that were not drawn. After
-the training, the shared weights select an architecture on the other half of the images. Each round scores 1,000 random
-architectures on 10 batches each, then scores its ten best on the entire half. Batch norms use their running statistics.
-The best architecture of all rounds is the genotype. There is one round for each 10,000 training batches.
+weight 1, all others weight 0. SGD updates w; its momentum and weight decay also change the weights of operations that
+were not drawn. After the training comes the selection: random architectures are scored by their error with the shared
+weights on the other half of the images. Each round of the selection scores 1,000 architectures on 10 batches each, then
+scores its ten best on the entire half. Batch norms use their running statistics. The best architecture of all rounds is
+the genotype. There is one round for each 10,000 training batches.
 
-Sources: the paper and the authors' code. Of the five settings that the authors tried, the fifth is used, for which they
-report results. From memory of their code, the images of the selection are augmented, like all others.
+Sources: the paper and the authors' code. The authors tried five settings; the fifth, for which they report results, is
+used here. One point is from memory of their code: the images of the selection are augmented, like the training images.
 
 What differs here: after a training of fewer than 10,000 batches, proportionally fewer architectures are scored. The
 running statistics of operations that were not drawn do not change, so a CPU need not compute these operations. The
@@ -54,7 +55,7 @@ class RandomWeightSharingOptions:
         short: after a training of fewer than 10,000 batches, `share` scores proportionally fewer architectures and
             `all` scores all of them.
         images: images of the selection: `augmented` or `plain`.
-        zero: whether zero can be drawn too.
+        zero: whether the zero operation can be drawn.
         statistics: operations whose running statistics a batch updates: those that were `drawn`, or `all`, as in the
             authors' code, which computes all of them.
     """
@@ -101,7 +102,11 @@ class RandomWeightSharing(TwoLevel):
         return {ALPHAS: torch.zeros(2, EDGES, len(self.space.operations))}
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """The best architectures of the current round by index, and the best of all rounds by round and index."""
+        """The results of the selection so far.
+
+        These are the indices and errors of the best architectures of the current round, and the round, index and error
+        of the best architecture of all rounds.
+        """
         count = self.options.finalists
         return {
             "finalists": torch.full((count,), -1),
@@ -116,7 +121,7 @@ class RandomWeightSharing(TwoLevel):
         return {"architecture": torch.stack(drawn)}
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Move w."""
+        """Update w only."""
         return self.weight_step(state, batch)
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
@@ -127,7 +132,7 @@ class RandomWeightSharing(TwoLevel):
     # ---- the selection
 
     def selection(self, run: SeedRun) -> Selection:
-        """Return the size of the selection after a training of this length."""
+        """Return the size of the selection, which depends on the number of training batches."""
         options, config = self.options, self.config
         steps = config.epochs * len(batches.sizes(len(run.trained), config.batch_size))
         count = options.architectures
@@ -136,12 +141,12 @@ class RandomWeightSharing(TwoLevel):
         return Selection(options.rounds or max(1, steps // PER_ROUND), count, min(count, options.finalists))
 
     def closing_steps(self, run: SeedRun) -> int:
-        """In each round, one step for each architecture and then one for each finalist."""
+        """The number of steps of the selection: in each round, one for each architecture and one for each finalist."""
         rounds, architectures, finalists = self.selection(run)
         return rounds * (architectures + finalists)
 
     def close(self, run: SeedRun, step: int) -> float:
-        """Score an architecture, or a finalist on all held-out images; return its error, 0 to 1."""
+        """Score an architecture on some held-out images, or a finalist on all of them; return its error, 0 to 1."""
         _, architectures, finalists = self.selection(run)
         number, index = divmod(step, architectures + finalists)
         if index < architectures:
@@ -158,7 +163,7 @@ class RandomWeightSharing(TwoLevel):
         return error
 
     def candidate(self, run: SeedRun, number: int, index: int) -> Tensor:
-        """An architecture of a round, by its index: bool (2, edges, operations)."""
+        """The random architecture with this index in round `number`: bool (2, edges, operations)."""
         random = generator(run.config.seed, "candidates", number, index)
         return draw_architecture(self.drawable, len(self.space.operations), random)
 
@@ -177,7 +182,7 @@ class RandomWeightSharing(TwoLevel):
             yield self._prepared(chosen, random)
 
     def _prepared(self, chosen: Tensor, random: torch.Generator) -> Tensors:
-        """Return images with their corners and flips; plain images are centred and not flipped."""
+        """Return indices of images with their crop corners and flips; plain images are centred and not flipped."""
         drawn = augmentation(self.config, len(chosen), random)
         if self.options.images == "plain":
             drawn["corners"].fill_(self.config.crop_padding)
@@ -192,7 +197,7 @@ class RandomWeightSharing(TwoLevel):
         return genotype_of(self.space, self.candidate(run, number, candidate))
 
     def results(self, run: SeedRun) -> dict[str, Scalar]:
-        """Report the selection's error on all held-out images (percent), and how many architectures were scored."""
+        """Report the error of the selected architecture on all held-out images (percent), and how many were scored."""
         rounds, architectures, _ = self.selection(run)
         return {"selection_error": 100 * run.memory["chosen_error"].item(), "selection_scored": rounds * architectures}
 

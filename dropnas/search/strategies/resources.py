@@ -1,7 +1,7 @@
 """The costs of operations that SNAS' resource term counts: size, multiply-adds and memory accesses.
 
-Design choices: the costs of an operation are sums over its layers, so that the operations of a user's space can be
-counted too. For maps with even sides this gives the numbers of the cost tables in SNAS' code.
+Design choices: the costs of an operation are sums over its layers, so they can also be computed for a user's own
+operations. For maps with even sides, these sums equal the numbers of the cost tables in SNAS' code.
 """
 
 import copy
@@ -20,7 +20,7 @@ LAYERS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, Identity)
 
 
 class Cost(NamedTuple):
-    """The costs of an operation on one image: weights of convolutions, multiply-adds, values read and written."""
+    """The costs of an operation on one image: convolution weights, multiply-adds, and values read or written."""
 
     size: int
     multiply_adds: int

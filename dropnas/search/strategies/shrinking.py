@@ -1,10 +1,10 @@
 """Two-level searches that prune operations for good, until one is left on each edge.
 
 Design choices: a mask in the strategy's memory marks the operations that are left. A step therefore stays a function of
-tensors; unless it is static (see `Engine`), it skips pruned operations. The weights and alphas of pruned operations
-still decay, without any effect. In the genotype, each edge has its best operation that is left (zero excluded), and
-each node has its two best edges. An edge on which only zero is left ranks after all others. If a node needs this edge,
-the edge takes its best pruned operation.
+tensors. A static step (see `Engine`) still computes pruned operations; other steps skip them. The weights and alphas of
+pruned operations still decay, without any effect. In the genotype, each edge has its best operation that is left (zero
+excluded), and each node has its two best edges. An edge on which only zero is left ranks after all others. If a node
+needs this edge, the edge takes its best pruned operation.
 """
 
 from collections.abc import Mapping

@@ -2,8 +2,9 @@
 
 Design choices: a sample is a mask that the device computes from the alphas and from noise that the host draws, so a
 step can be recorded as a CUDA graph. On a CPU, the engine computes only the sampled operations. A step moves w first,
-then the alphas. The learning rate of w changes from step to step, as in the code of both methods. It is part of the
-epoch's draws, because a recorded step cannot depend on its number.
+then the alphas. The learning rate of w changes from step to step, as in the code of both methods. A recorded step
+cannot read the number of the step, so the learning rates are passed to it like random numbers, as part of the epoch's
+draws.
 """
 
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class SinglePath(TwoLevel):
         return {"rate": torch.tensor(rates, dtype=torch.float64)}
 
     def weight_step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Move w along the loss of the sampled network on the batch; return the losses (K,) and the logits."""
+        """Update w by the loss of the sampled network on the batch; return the losses (K,) and the logits."""
         mixing, kept = self.mixing(state, batch, "weights")
         losses, logits = state.losses(batch.images, batch.labels, mixing, kept)
         (gradient,) = state.gradients(losses)

@@ -21,7 +21,7 @@ class SkipDropout(nn.Module):
     It drops single elements or, with `whole`, its entire output. Kept elements are scaled.
 
     Attributes:
-        key: key of the next pass, int32 (); None drops nothing.
+        key: key of the next pass, an int32 scalar; None means no dropout.
         threshold, scale: threshold and scale of the next pass, as `of_rate` returns them.
     """
 
@@ -49,7 +49,7 @@ def of_rate(rate: float) -> tuple[int, float]:
 
 
 def random_bits(key: Tensor, count: int) -> Tensor:
-    """Return random int16 (count,), computed from a key, int32 ()."""
+    """Return `count` random int16 values, computed from a key, which is an int32 scalar."""
     return _mixed(_numbers(-(-count // 2), key.device) ^ key).view(torch.int16)[:count]
 
 
@@ -60,13 +60,13 @@ def _numbers(count: int, device: torch.device) -> Tensor:
 
 
 def _mixed(values: Tensor) -> Tensor:
-    """A bijection of int32 in which each bit of the result depends on all bits (C. Wellons' lowbias32)."""
+    """A bijection of int32 in which each bit of the result depends on all bits of the input (C. Wellons' lowbias32)."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32)):
         values = _folded(values, shift) * factor
     return _folded(values, 16)
 
 
 def _folded(values: Tensor, shift: int) -> Tensor:
-    """The exclusive or of the values and their upper bits, shifted down."""
+    """Return values XOR (values >> shift), where the shift is unsigned: zeros enter from the left."""
     folded: Tensor = values ^ ((values >> shift) & (2 ** (32 - shift) - 1))
     return folded

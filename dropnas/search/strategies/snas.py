@@ -1,16 +1,16 @@
 """SNAS: stochastic neural architecture search (Xie et al., ICLR 2019).
 
-This follows the authors' code. It is a one-level search: all images train w and the alphas together, by one loss. Each
-batch draws one sample of the architecture for each kind of cell: z = softmax((alpha + g) / T) over the operations of an
-edge, where g is Gumbel noise (Section 2.2, the concrete distribution). All cells of a kind and all images share the
-sample. All operations are computed and mixed by z, and the gradient of the alphas flows through z. The temperature T
-falls linearly from 1 to 0.03 over the search, with one value for each epoch. Drop-path drops the output of an edge for
-single images, with probability 0.3. The loss has a resource term (Section 2.4): the logarithms of the size, the
-multiply-adds and the memory accesses of the sampled architecture. In the derived cell, the operation of an edge is the
-argmax, zero included.
+This strategy follows the authors' code: a one-level search, in which all images train w and the alphas together, by one
+loss. Each batch draws one sample of the architecture for each kind of cell: z = softmax((alpha + g) / T) over the
+operations of an edge, where g is Gumbel noise (Section 2.2, the concrete distribution). All cells of a kind and all
+images share the sample. All operations are computed and mixed by z, and the gradient of the alphas flows through z. The
+temperature T falls linearly from 1 to 0.03 over the search, with one value for each epoch. Drop-path drops the output
+of an edge for single images, with probability 0.3. The loss has a resource term (Section 2.4): the logarithms of the
+size, the multiply-adds and the memory accesses of the sampled architecture. In the derived cell, the operation of an
+edge is the argmax of its alphas, zero included.
 
-What differs here: Adam moves the alphas, as in the paper and in the authors' distributed code; their code for one GPU
-uses an SGD that hardly moves them. The temperature reaches its minimum in the last epoch, not after 150 epochs. Each
+What differs here: Adam updates the alphas, as in the paper and in the authors' distributed code; their code for one GPU
+uses an SGD that hardly changes them. The temperature reaches its minimum in the last epoch, not after 150 epochs. Each
 node has two edges, as the evaluation network needs; the authors evaluate all edges whose argmax is not zero.
 """
 
@@ -48,17 +48,17 @@ class SnasOptions:
     Attributes:
         alpha_mean: mean of the initial alphas; `search.alpha_scale` is their standard deviation.
         optimiser: optimiser of the alphas. `sgd` has neither momentum nor decay, as in the authors' code for one GPU.
-        alpha_gradient_clip: largest norm of the gradient over all alphas.
+        alpha_gradient_clip: the gradient of all alphas together is clipped to this norm.
         samples: `kinds` draws one sample for each kind of cell, `cells` one for each cell.
-        temperature, temperature_min: temperature of the samples before the first epoch, and in the last epoch; in the
-            first epoch it is already one step lower.
+        temperature: the value from which T falls; in the first epoch, T is already one step lower.
+        temperature_min: the value of T in the last epoch.
         drop_path: probability of dropping the output of an edge for an image.
         resource_weight: weight of the resource term in the loss; 0 leaves the term out.
-        resource_cells: divisor of the term's sum over the cells of a kind: `eight` divides by 6 (normal) and 2
-            (reduction), the cells of the authors' supernet; `own` by the number of cells of this supernet.
-        zero: how the two edges of a node are chosen if zero is the argmax of some of its edges. `ranked`, the authors'
-            second rule, ranks such an edge by the p of zero; `last` takes it only if the node has no other edge;
-            `excluded` never chooses zero, as in DARTS.
+        resource_cells: the number by which the term's sum over the cells of a kind is divided. `own` is the number of
+            these cells in this supernet; `eight` is their number in the authors' supernet, 6 (normal) or 2 (reduction).
+        zero: how the two edges of a node are chosen if zero is the argmax of some of its edges. `ranked`, the second of
+            the authors' two rules, ranks such an edge by the p of zero. `last` takes such an edge only if the node has
+            fewer than two others. `excluded` never chooses zero, as in DARTS.
     """
 
     alpha_mean: float = 1.0
@@ -116,7 +116,7 @@ class Snas(Strategy):
         return drawn
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Move w and the alphas along the gradient of the total loss; the returned losses lack the resource term."""
+        """Update w and the alphas by the gradient of the total loss; return the losses without the resource term."""
         sample = self.sample(state, batch)
         images, paths = batch.images, batch.drawn.get("paths")
         if paths is not None:
@@ -138,11 +138,11 @@ class Snas(Strategy):
         return ((state.of_cells(state.alphas) + noise) / temperature).softmax(dim=-1)
 
     def resources(self, state: SearchState, sample: Tensor, height: int, width: int) -> Tensor:
-        """The resource term of each seed without its weight, (K,), for images of this size.
+        """The resource term of each seed, (K,), for images of this size, not yet multiplied by `resource_weight`.
 
         Size, multiply-adds and accesses of an edge are sums over its operations, weighted by z. The term of an edge is
         the mean of their three logarithms; the logarithm of a value below 1 counts as 0. The terms are summed over
-        edges and cells (see `resource_cells`).
+        edges and cells, and divided by a number of cells (see `resource_cells`).
         """
         supernet = state.engine.supernets[0]
         if (height, width) not in self._costs:  # copied to the device once, before a step is recorded

@@ -3,10 +3,10 @@
 There are four clusters: two poolings, two skip-connects, two separable and two dilated convolutions. In stage 1 the
 supernet has 14 cells, and each edge chooses between one operation of each cluster and zero. The winner of an edge is
 its operation with the largest raw alpha, zero excluded. Stage 2 has 20 cells, new weights and new alphas. Its
-candidates on each edge are the cluster of the edge's winner, and zero. One pass over a batch gives the gradients of w
-and of the alphas; on all images, SGD updates w and Adam updates the alphas. The genotype is derived from stage 2: for
-each edge the operation with the largest raw alpha, zero excluded, and for each node the two edges whose operations have
-the largest raw alphas.
+candidates on an edge are the operations of the cluster of the edge's winner, and zero. One pass over a batch gives the
+gradients of w and of the alphas. SGD updates w and Adam updates the alphas, both on all training images. The genotype
+is derived from stage 2: for each edge the operation with the largest raw alpha, zero excluded, and for each node the
+two edges whose operations have the largest raw alphas.
 
 What differs here: a mask selects the candidates of a stage. The space gets a second skip-connect, which has its own
 alpha. Operations that are not candidates keep their weights, but a step does not compute them.
@@ -44,9 +44,10 @@ class StacNasOptions:
     """The options of StacNAS.
 
     Attributes:
-        added_cells: number of cells that stage 2 adds to the cells of the search.
-        score: ranks edges and operations in the derivation: by the raw `alpha`, as released, although edges have
-            different candidates; or by the `probability` p among the candidates of the edge.
+        added_cells: how many more cells stage 2 has than stage 1.
+        score: the value that ranks edges and operations in the derivation: the raw `alpha`, as in the released code
+            (although edges with different candidates are compared), or the `probability` p among the candidates of the
+            edge.
     """
 
     added_cells: int = field(default=6, metadata={"ge": 0, "le": 1000})
@@ -70,7 +71,7 @@ class StacNas(Strategy):
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """Two stages, each with the epochs of the search."""
+        """The two stages, each of `config.epochs` epochs."""
         cells, epochs = self.config.cells, self.config.epochs
         return Phase(cells, epochs), Phase(cells + self.options.added_cells, epochs)
 
@@ -91,7 +92,7 @@ class StacNas(Strategy):
         return memory[KEPT]
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """One pass, and one step of both optimisers. Decay is added to both gradients, to that of w after clipping."""
+        """Run one pass and one step of both optimisers. The gradient of w is clipped, then both gradients get decay."""
         kept = state.memory[KEPT]
         mixing = state.of_cells(kept_softmax(state.alphas, kept))
         losses, logits = state.losses(batch.images, batch.labels, mixing, state.of_cells(kept))

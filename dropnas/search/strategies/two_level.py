@@ -34,8 +34,9 @@ class TwoLevel(Strategy):
 
     Attributes:
         frozen_epochs: number of epochs at the start of each phase in which only w is trained.
-        alphas_first: whether a step moves the alphas before w.
-        alpha_gradient_clip: largest norm of the gradient over all architecture parameters of a seed; None is no limit.
+        alphas_first: whether a step updates the alphas before w.
+        alpha_gradient_clip: the gradient of all architecture parameters of a seed together is clipped to this norm;
+            None means no clipping.
     """
 
     weight_share = 0.5
@@ -49,7 +50,7 @@ class TwoLevel(Strategy):
         return WEIGHTS_ONLY if self.position(epoch)[1] < self.frozen_epochs else ""
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Move the alphas on the held-out batch and w on the batch; return the losses and logits of w's pass."""
+        """Update the alphas on the held-out batch and w on the training batch; return w's losses and logits."""
         moves_alphas = batch.variant != WEIGHTS_ONLY
         if moves_alphas and self.alphas_first:
             self.architecture_step(state, batch)
@@ -63,7 +64,7 @@ class TwoLevel(Strategy):
         return Mixing(state.of_cells(state.alphas).softmax(dim=-1))
 
     def weight_step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Move w along the loss of the batch; return the losses (K,) and the logits."""
+        """Update w by the loss of the training batch; return the losses (K,) and the logits."""
         losses, logits = state.losses(batch.images, batch.labels, *self.mixing(state, batch, "weights"))
         (gradient,) = state.gradients(losses)
         with torch.no_grad():
@@ -72,7 +73,7 @@ class TwoLevel(Strategy):
         return losses.detach(), logits.detach()
 
     def architecture_step(self, state: SearchState, batch: Batch) -> None:
-        """Move the architecture parameters along the loss of the held-out batch."""
+        """Update the architecture parameters by the loss of the held-out batch."""
         gradients = self.architecture_gradients(state, batch)
         with torch.no_grad():
             if self.alpha_gradient_clip is not None:
@@ -82,7 +83,7 @@ class TwoLevel(Strategy):
             state.architecture_optimiser.step(decayed)
 
     def architecture_gradients(self, state: SearchState, batch: Batch) -> list[Tensor]:
-        """The gradients of the held-out loss in the architecture parameters, in their order, without decay."""
+        """The gradient of the held-out loss for each tensor of architecture parameters, without weight decay."""
         assert batch.held_out is not None  # weight_share is below 1
         mixing = self.mixing(state, batch, "alphas")
         losses, _ = state.losses(*batch.held_out, *mixing, update_statistics=False)

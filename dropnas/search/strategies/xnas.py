@@ -8,9 +8,9 @@ without Adam or decay, where eta = sqrt(2 ln N / (T L^2)) for N experts and T ro
 is removed for good if alpha_i < max alpha - 2 eta L (T - t), because it can no longer catch up. After round T only the
 best expert is left.
 
-Sources: the algorithm is certain. The settings of the search were never released. The bound L = 1, eta and the batch of
-64 come from third-party code (archai). The 8 cells, the 16 channels and the split in half are from memory. All other
-settings are DARTS'.
+Sources: the algorithm is in the paper. The settings of the search were never released. The bound L = 1, eta and the
+batch of 64 come from third-party code (archai). The 8 cells, the 16 channels and the split in half are from memory. All
+other settings are DARTS'.
 
 What differs here: the authors update the experts for each image. Here a round is a batch, and its loss is the mean over
 the batch, because the gradient of each image would need its own pass. T is therefore the number of batches of the
@@ -68,9 +68,12 @@ class Xnas(Shrinking):
         return {ALPHAS: torch.zeros(2, EDGES, len(self.space.operations))}
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Compute eta as `rate` and 2 eta L (T - t) as `reach`, each (steps, 2) for both kinds; nothing is random."""
+        """Compute `rate`, which is eta, and `reach`, which is 2 eta L (T - t); nothing is random.
+
+        Both are (steps, 2), with a column for each kind of cell.
+        """
         kinds, total = cell_kinds(self.config.cells), self.config.epochs * steps
-        rounds = [1.0, 1.0]  # in a batch
+        rounds = [1.0, 1.0]  # of each kind in a batch
         if self.options.cells == "each":
             rounds = [max(1.0, kinds.count(kind)) for kind in (NORMAL, REDUCE)]
         rounds_of_kinds, bound = torch.tensor(rounds, dtype=torch.float64), self.options.bound

@@ -29,7 +29,7 @@ REMEDY = "set search.kernels: torch"
 
 
 def make_backend() -> tuple[Backend, Prepare]:
-    """Return two functions: one computes the edges, the other compiles its kernels before a step first runs.
+    """Return two functions: one computes the edges; the other compiles the kernels for it before a step first runs.
 
     Raises:
         DropnasError: Triton cannot compile here.
@@ -41,7 +41,7 @@ def make_backend() -> tuple[Backend, Prepare]:
 
 
 def check_kernels() -> None:
-    """Check, before the first step, that kernels can be built: Triton compiles their launchers on this machine.
+    """Check, before the first step, that Triton can build kernels here; it compiles their launchers from C.
 
     Raises:
         DropnasError: Triton, a C compiler or Python's header is missing.
@@ -70,7 +70,10 @@ def add_edges(
     sums: Sequence[Sum],
     statistics: RunningStatistics,
 ) -> None:
-    """Add the convolutions and the shared maps of the edges that leave a state to the nodes that the edges lead to."""
+    """Add the outputs of all convolutions on the edges that leave a state, and the shared maps, to the sums.
+
+    Each edge adds to the sum at the node where it ends. The shared maps are the same on all of these edges.
+    """
     from dropnas.search.triton.fused import mixed
 
     once, twice = _single(convolutions, DilConv), _single(convolutions, SepConv)
@@ -90,7 +93,10 @@ def add_edges(
 
 
 def _single(operations: Sequence[Alike], kind: type[nn.Module]) -> list[Alike]:
-    """The operations of a kind, in lists that have one on each edge; a space may contain an operation several times."""
+    """The operations of a class, in lists with one operation for each edge.
+
+    An operation that the space contains several times gives several lists.
+    """
     found = list[Alike]()
     for alike in operations:
         if alike[0].is_a(kind):
@@ -108,7 +114,7 @@ def _leaving(state: State, convolutions: Sequence[Alike]) -> "Leaving":
 
 
 def _weights(weights: MixingWeights, convolutions: Sequence[Alike], shared: Shared) -> Tensor:
-    """The weights of the convolutions on each edge, then those of the shared maps: (kinds + S, E * K)."""
+    """The mixing weights of the convolutions, then of the S shared maps, on E edges of K seeds: (kinds + S, E * K)."""
     chosen = weights.at([edge.slot for alike in convolutions for edge in alike])
     rows = [chosen.view(len(chosen), len(convolutions), -1)]  # (K, operations, E)
     if shared.maps:
@@ -117,6 +123,6 @@ def _weights(weights: MixingWeights, convolutions: Sequence[Alike], shared: Shar
 
 
 def _joined(stages: Sequence[Sequence[Sequence[Any]]], like: Tensor) -> Tensor:
-    """The weights of equal convolutions in one copy: kind by kind, depthwise before pointwise."""
+    """Join the weights of all convolutions in one flat tensor: kind by kind, depthwise before pointwise."""
     weights = [layer.weight.flatten() for _, depthwise, pointwise, *_ in stages for layer in (*depthwise, *pointwise)]
     return torch.cat(weights) if weights else like.new_empty(0)

@@ -1,9 +1,10 @@
 """Fused computation, on a GPU, of everything that the edges from a state add to the nodes.
 
-Design choices: all convolutions on these edges are one autograd function with few passes over the maps. One kernel
-convolves in each of two stages. Another one normalises, weights and adds the outputs, and adds the maps that all edges
-share (pools and the identity). Batch norms need no pass of their own. The backward pass needs only the state, each
-output before its norm, and the shared maps.
+Design choices: one autograd function computes all convolutions on these edges, with few passes over the maps. It has
+two stages, because a separable convolution is applied twice. In each stage, one kernel computes all convolutions. After
+both stages, another kernel normalises, weights and adds the outputs, and adds the weighted maps that all edges share
+(poolings and the identity). Batch norms need no pass of their own. Of all maps, the backward pass needs only the state,
+each output before its batch norm, and the shared maps.
 """
 
 from collections.abc import Sequence
@@ -18,13 +19,13 @@ from torch.autograd.function import once_differentiable
 
 from dropnas.search.triton import kernels, mixing
 
-TILE = 4096  # values of a tile of maps; a program then keeps its numbers in registers
+TILE = 4096  # values in a tile of maps: few enough to stay in a program's registers
 LEAST = 16  # fewest rows and columns of a matrix product in Triton
-TILES = 64  # tiles whose statistics are read in one pass
+TILES = 64  # number of tiles whose statistics are loaded at a time
 WARPS = 4  # for each program
-VALUES = 2048  # values of a tile in sums for gradients of weights
-SLICE = 64  # most channels of a program in these sums; more channels take several programs
-PROGRAMS = 256  # fewest programs of a launch, if possible; an H100 has 132 multiprocessors
+VALUES = 2048  # values in a tile of maps, where the gradients of weights are summed
+SLICE = 64  # maximum number of channels for one program in these sums; more are divided among several programs
+PROGRAMS = 256  # with fewer programs in a launch, tiles are made smaller; an H100 has 132 multiprocessors
 
 
 class Kind(NamedTuple):
@@ -36,7 +37,7 @@ class Kind(NamedTuple):
 
 
 class Leaving(NamedTuple):
-    """The convolutions that leave a state of K supernets.
+    """The convolutions on the edges that leave a state, in K supernets.
 
     Attributes:
         kinds: kinds of convolutions, the separable ones last.
@@ -51,7 +52,10 @@ class Leaving(NamedTuple):
 
 
 class Read(NamedTuple):
-    """The input of convolutions; maps that are normalised first have a mean and 1 / standard deviation, (G, C)."""
+    """The maps that a kernel reads.
+
+    If the kernel must normalise them first, they have a mean and 1 / standard deviation, each (G, C).
+    """
 
     maps: Tensor
     mean: Tensor | None = None
@@ -75,7 +79,7 @@ def mixed(state: Tensor, joined: Sequence[Tensor], shared: Tensor, weights: Tens
 
     Args:
         state: (B, H, W, K * C).
-        joined: the weights of each stage, kind by kind; in a kind, depthwise weights precede pointwise ones.
+        joined: for each stage, the weights of its convolutions, kind by kind; depthwise weights precede pointwise ones.
         shared: maps that every edge adds: (S, B, H', W', K * C).
         weights: mixing weights of each convolution and shared map on each edge: (kinds + S, E * K).
         leaving: describes the convolutions.
@@ -141,11 +145,11 @@ class _Plan:
         self.again = self.second.groups  # number of outputs of the first stage that are convolved again
 
     def grid(self, groups: int, pixels: int = 0, block: int = 0) -> tuple[int, int]:
-        """The launch grid: one program for each tile of each group of maps; by default, of the outputs."""
+        """The launch grid: one program for each group and tile of its maps; by default, the maps are the outputs."""
         return groups, -(-(pixels or self.outputs) // (block or self.block))
 
     def wide(self, *shape: int) -> Tensor:
-        """An uninitialised tensor for sums."""
+        """An uninitialised tensor of the type in which sums are computed."""
         return self.like.new_empty(shape)
 
     def read_again(self, answers: Tensor, statistics: Tensor) -> Read:
@@ -157,7 +161,7 @@ class _Plan:
         return Read(answers[self.again :], *statistics[:2, self.again :])
 
     def answer(self, state: Tensor, *joined: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """Compute the outputs before their batch norms, their statistics, and the dense matrices."""
+        """Compute the outputs before their batch norms, the statistics of the outputs, and both stages' matrices."""
         groups = self.first.groups + self.again
         answers = state.new_empty(groups, *self.shape[:3], self.channels)
         statistics, first = self.wide(3, groups, self.channels), slice(self.first.groups)
@@ -168,7 +172,7 @@ class _Plan:
     def back_to_mixed(
         self, last: Read, shared: Tensor, weights: Tensor, upstream: Tensor, of_answers: Tensor, of_shared: Tensor
     ) -> Tensor:
-        """Write the gradients of the mixed maps; return the gradient of the weights."""
+        """Write the gradients of the maps that were mixed; return the gradient of the mixing weights."""
         grid, given = self.grid(self.alike), self.mixing
         sums = self.wide(grid[1], len(weights) + 1, self.alike, self.channels)
         mixing.back_to_weights[grid](*last, shared, upstream, sums, *self.counts, **given)
@@ -193,8 +197,8 @@ class _Stage:
         self.strides = (self.inputs * channels, channels) if second else (channels, channels * seeds)
         precision = "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
         self.constants = {**sides, **plan.constants, "NORMED": second, "PRECISION": precision}
-        self.chunk = max(1, min(4, 128 // room))  # taps for each program
-        self.parts = max(4, 256 // room)  # parts of the tiles; the same for any number of groups
+        self.chunk = max(1, min(4, 128 // room))  # taps that one program handles
+        self.parts = max(4, 256 // room)  # number of partial sums over tiles, for any number of groups
         self.layers, self.chunks, self.matrices = _layers(kinds, plan.alike, channels, self.chunk, plan.like.device)
         largest = max((kind.size for kind in kinds), default=1)
         taps = triton.next_power_of_2(largest**2)
@@ -202,7 +206,7 @@ class _Stage:
         self.weights["num_warps"] = WARPS
 
     def run(self, read: Read, joined: Tensor, answers: Tensor, statistics: Tensor) -> Tensor:
-        """Convolve and compute the statistics of the outputs; return the dense matrices."""
+        """Convolve and compute the statistics of the outputs; return the matrices (see `kernels`)."""
         plan, grid = self.plan, self.plan.grid(self.groups)
         dense = read.maps.new_empty(self.matrices, plan.channels, plan.channels)
         if self.groups:
@@ -221,7 +225,7 @@ class _Stage:
         return self.groups, -(-self.plan.channels // self.weights["PART"])
 
     def back(self, read: Read, joined: Tensor, dense: Tensor, upstream: Tensor, of_maps: Tensor) -> Tensor:
-        """Write the gradient of the maps to `of_maps`; return the gradient of the weights."""
+        """Write the gradient of the maps to `of_maps`; return the gradient of the convolutions' weights."""
         of_joined = torch.empty_like(joined)
         if self.groups:
             self._back_to_joined(read, joined, upstream[: self.groups], of_joined)

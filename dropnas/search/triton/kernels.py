@@ -5,15 +5,16 @@ has a matrix for each tap: the pointwise weights, scaled by the depthwise weight
 matrix product for each tap, on tensor cores. The gradients of these matrices give the gradients of both kinds of
 weights. Batch norm, ReLU and the statistics of the next norm are computed while the maps are in registers. Sums over
 pixels are written for each tile and then added in a fixed order, without atomics, so that a repeated step gives the
-same bits. The sums are in single precision (double for double). The variance of a tile is taken around the tile's own
-mean, which avoids cancellation.
+same bits. The sums are in single precision, or in double for maps in double. The variance of a tile is taken around the
+tile's own mean, which avoids cancellation.
 
 Maps of G operations are (G, pixels, C). Maps of a state are (pixels, K * C), with C channels for each of K supernets;
-operation g belongs to supernet g % K. Two strides describe both layouts: from source to source, and from pixel to
-pixel. A row of `layers` has five numbers for one operation: the side and the dilation of its kernel, the index of its
-first matrix, and where its depthwise and its pointwise weights begin among all weights. BLOCK is the number of pixels
-of a tile, and WIDE the number of channels that fit in it. Both are powers of two; values beyond the maps are masked.
-TYPE is the type of the sums.
+operation g belongs to supernet g % K. A source is the (pixels, C) that an operation reads: the maps of one supernet or
+of one operation. Two strides describe both layouts: `apart` from source to source, and `step` from pixel to pixel. A
+row of `layers` has five numbers for one operation: the side and the dilation of its kernel, the index of its first
+matrix, and where its depthwise and its pointwise weights begin among all weights. BLOCK is the number of pixels of a
+tile, and WIDE the number of channels that fit in it. Both are powers of two; values beyond the maps are masked. TYPE is
+the type of the sums.
 """
 
 # mypy: ignore-errors
@@ -25,13 +26,17 @@ import triton.language as tl
 
 NOWHERE = tl.constexpr(2**20)  # a row outside every map, too far away for any tap
 
-# Kernels are not specialised for these arguments; otherwise 1, 2 and 16 searches would each need their own kernels.
+# Kernels are not specialised for these arguments; otherwise groups of 1, 2 and 16 seeds would each need other kernels.
 COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices", "alike", "seeds"]
 
 
 @triton.jit
 def added(total, left, right, PRECISION: tl.constexpr):
-    """Add a matrix product. Single precision uses three TF32 products: of the TF32 parts and of their remainders."""
+    """Add the product of two matrices to a total.
+
+    Full single precision takes three TF32 products: of both TF32 parts, and of each matrix's TF32 part with the other
+    matrix's remainder.
+    """
     if left.dtype == tl.float32 and PRECISION == "tf32x3":  # Triton's own version also checks for infinities
         left_high = (left.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
         right_high = (right.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
@@ -49,7 +54,7 @@ def of_channels(values, group, channel, C: tl.constexpr, TYPE: tl.constexpr):
 
 @triton.jit
 def norm_of(mean, inverse, group, channel, C: tl.constexpr, TYPE: tl.constexpr, NORMED: tl.constexpr):
-    """Factor and summand of a batch norm for each channel; the factor is positive, also beyond C."""
+    """Factor and summand of a batch norm for each channel; the factor is positive, also for channels beyond C."""
     scale, shift = tl.full(channel.shape, 1.0, TYPE), tl.zeros(channel.shape, TYPE)
     if NORMED:
         scale = tl.load(inverse + group * C + channel, mask=channel < C, other=1.0).to(TYPE)
@@ -75,7 +80,7 @@ def layer_of(layers, group):
 
 @triton.jit
 def next_offset(down, right, corner, dilation):
-    """The offset (rows, columns) from an output pixel to the pixel of the next tap; the first is (corner, corner)."""
+    """The offset (rows, columns) of the next tap from the output pixel; that of the first tap is (corner, corner)."""
     is_last = right == -corner
     return tl.where(is_last, down + dilation, down), tl.where(is_last, corner, right + dilation)
 
@@ -97,8 +102,8 @@ def matrix_of(dense, number, channel, C: tl.constexpr):
 def weights_of(joined, layers, C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr):
     """Load the weights of an operation for some of the channels that it reads.
 
-    It returns taps (TAPS, PART) and pointwise weights (PART, WIDE), each with indices and mask, and the indices and the
-    mask of the operation's matrices (TAPS, PART, WIDE).
+    It returns depthwise weights (TAPS, PART) and pointwise weights (PART, WIDE), each with indices and mask, and the
+    indices and the mask of the operation's matrices (TAPS, PART, WIDE).
     """
     layer = layers + tl.program_id(0) * 5
     size, first = tl.load(layer), tl.load(layer + 2)
@@ -119,7 +124,7 @@ def weights_of(joined, layers, C: tl.constexpr, TAPS: tl.constexpr, PART: tl.con
 def make_dense(
     joined, layers, dense, C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr
 ):  # fmt: skip
-    """The matrices of all taps: the pointwise weights, scaled by the depthwise ones."""
+    """Store the matrices of all taps: the pointwise weights, scaled by the depthwise ones."""
     taps, _, _, matrix, _, _, at_dense, is_dense = weights_of(joined, layers, C, TAPS, PART, WIDE)
     tl.store(dense + at_dense, (taps[:, :, None] * matrix[None, :, :]).to(dense.dtype.element_ty), mask=is_dense)
 
@@ -129,7 +134,7 @@ def back_to_joined(
     joined, layers, of_dense, of_joined, parts, matrices,
     C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The gradients of both kinds of weights, from the partial gradients (parts, matrices, C, C) of the matrices."""
+    """Store the gradients of both kinds of weights, computed from partial sums (parts, matrices, C, C) over tiles."""
     taps, at_taps, are_taps, matrix, at_matrix, is_matrix, at_dense, is_dense = weights_of(
         joined, layers, C, TAPS, PART, WIDE
     )
@@ -147,7 +152,7 @@ def convolve(
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr,
     TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """Batch norm, ReLU and convolution, with the mean and the squared deviations of each tile."""
+    """Apply batch norm (if NORMED), ReLU and convolution; store the outputs and the statistics of each tile."""
     group, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
     size, dilation, first = layer_of(layers, group)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
@@ -173,7 +178,10 @@ def convolve(
 
 @triton.jit
 def note(values, here, means, squares, group, tile, pixels, channel, C: tl.constexpr, BLOCK: tl.constexpr):
-    """Store a tile's mean and squared deviations, computed from the stored values, which are normalised later."""
+    """Store the mean and the sum of squared deviations of a tile.
+
+    They are computed from the values as stored, since these are normalised later.
+    """
     average = tl.sum(tl.where(here, values, 0.0), axis=0) / tl.minimum(pixels - tile * BLOCK, BLOCK)
     squared = tl.where(here, (values - average[None, :]) * (values - average[None, :]), 0.0)
     index = (group * tl.num_programs(1) + tile) * C + channel
@@ -232,7 +240,8 @@ def back_to_dense(
 ):  # fmt: skip
     """The gradients of the matrices of some taps of an operation, summed over some tiles of its input.
 
-    `chunks` has an operation and its first tap for each program; `of_dense` is (parts, matrices, C, C).
+    `chunks` has, for each program, an operation and the first of the program's taps; `of_dense` is (parts, matrices, C,
+    C).
     """
     chunk, part = chunks + tl.program_id(0) * 2, tl.program_id(1)
     group, begin = tl.load(chunk).to(tl.int64), tl.load(chunk + 1)

@@ -63,7 +63,7 @@ def back_to_weights(
     KINDS: tl.constexpr, SHARED: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """For each tile, the sums of the gradient times each map that is weighted, and last the sum of the gradient.
+    """For each tile, the sum of the gradient times each weighted map, and in the last row the sum of the gradient.
 
     `sums` are (tiles, KINDS + SHARED + 1, G, C).
     """
@@ -87,7 +87,10 @@ def back_to_answers(
     KINDS: tl.constexpr, SHARED: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The gradients of the outputs before their batch norms; `totals` are `sums`, added over all tiles."""
+    """The gradients of the outputs before their batch norms.
+
+    `totals` are the `sums` of `back_to_weights`, added over all tiles.
+    """
     group = tl.program_id(0)
     here, of_one, of_all, channel = tile_of(pixels, group % seeds, seeds, C, BLOCK, WIDE)
     upstream = in_maps(upstream, group // seeds, pixels, seeds, C)

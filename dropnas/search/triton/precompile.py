@@ -2,8 +2,8 @@
 
 Design choices: a dry run of the program finds the kernels that it needs. Triton calls a hook for each kernel that it
 has not compiled, and skips the kernel if the hook returns True. The needed kernels do not depend on values, so the dry
-run finds all of them. It computes wrong numbers, so the caller must restore everything that the program changed.
-Threads suffice, because Triton compiles mostly outside of Python's lock.
+run finds all of them. The dry run computes wrong numbers, so the caller must restore everything that the program
+changed. Threads suffice, because Triton compiles mostly without holding Python's global lock (GIL).
 """
 
 import os
