@@ -1,4 +1,4 @@
-"""What a stage needs besides its configuration and inputs. It is not part of a run's identity."""
+"""What a stage needs besides its configuration and inputs. A workspace is not part of a run's identity."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Workspace:
     """The folders, device, limits and callbacks of one run."""
 
     scratch: Path  # folder of the run's resume state (checkpoints); removed once the run is published
-    identity: str  # the run's identity; checkpoints with another one are rejected
+    identity: str  # the run's identity; checkpoints of another identity are rejected
     device: str = "cpu"  # torch device string, already resolved ("cpu", "cuda:0")
     threads: int = 1  # CPU threads of one process; fixed, because it changes the rounding of sums
     workers: int = 0  # processes that decode images for ImageNet
-    location: str = ""  # path of a dataset's source, if it is local
+    location: str = ""  # path of the dataset's source; if empty, the configuration's `path` counts
     seeds_at_once: int = 0  # largest number of searches in one group; 0 means as many as fit into memory
     memory_mb: int = 16000  # main memory that the job may use, in MB
     checkpoint_seconds: float = 300.0  # seconds between two checkpoints; a killed run loses at most this time
