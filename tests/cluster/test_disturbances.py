@@ -101,7 +101,7 @@ def test_the_smoke_chain_disturbed_in_the_image_has_the_same_tables(site, refere
 
 @pytest.mark.slow
 def test_a_run_longer_than_the_time_limit_completes(site):
-    """Each training waits in its second epoch until SLURM's signal comes, 45 seconds before a limit of three minutes."""
+    """Each training waits in its second epoch for SLURM's signal, which comes 45 seconds before the time limit."""
     bench = site(defaults={"slurm_extra": "'--signal=URG@45 --open-mode=append'"}, hold=1)
     text = bench.parameters.read_text()
     bench.parameters.write_text(text.replace("runtime_minutes: 30", "runtime_minutes: 3"))
