@@ -1,9 +1,10 @@
 """Measures speed and memory of the fast and the plain implementation in one run: `python -m benchmarks NAME`.
 
-Design choices: a benchmark is a module of this folder whose `measure(device)` yields its results as plain values. A new
-benchmark therefore needs one file and no entry in a list. The printed results are the dictionary that `--json` writes.
-Results come in parts, the most important first, and are written immediately; if a benchmark is interrupted, only later
-parts are missing. `gpu` is not a benchmark: it starts others, each in a separate process. This module needs only torch.
+Design choices: a benchmark is a module in this folder with a function `measure(device)` that yields its results as
+plain values. A new benchmark therefore needs one file and no entry in a list. The printed results are the dictionary
+that `--json` writes. Results come in parts, the most important first, and are written immediately; if a benchmark is
+interrupted, only later parts are missing. `gpu` is not a benchmark: it starts others, each in a separate process. This
+module needs only torch.
 """
 
 import argparse
@@ -60,7 +61,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measure(asked: argparse.Namespace) -> int:
-    """Run a benchmark; a failed piece appears in the results and in the exit status."""
+    """Run a benchmark; if a piece fails, the results say so and the exit status is 1."""
     measure = importlib.import_module(f"benchmarks.{asked.name.replace('-', '_')}").measure
     with _device(asked, measure) as chosen:
         results: dict[str, Any] = {"benchmark": asked.name, "hardware": _hardware(chosen)}
@@ -80,7 +81,7 @@ def _measure(asked: argparse.Namespace) -> int:
 
 @contextmanager
 def _device(asked: argparse.Namespace, measure: Callable[..., Any]) -> Iterator[str]:
-    """Claim the requested device inside this context. `machine` claims none, as it must run without a usable GPU."""
+    """Claim the requested device inside this context. `machine` claims none, as it must work without a usable GPU."""
     import torch
 
     from benchmarks import machine

@@ -1,7 +1,7 @@
 """CIFAR-10 for the benchmarks: the real images if available.
 
-Otherwise `training_images` gives the bundled digits, and `images_of_its_size` gives noise of CIFAR's size. The results
-state which images were used.
+Otherwise, `training_images` returns the bundled digits, and `images_of_its_size` returns noise in the shape of
+CIFAR-10. The results state which images were used.
 """
 
 import os
@@ -20,7 +20,7 @@ COUNT, SIDE, CLASSES = 50_000, 32, 10
 
 
 def images_of_its_size(folder: Path, device: str) -> tuple[ImageArrays, str]:
-    """CIFAR-10, or as much noise of the same size, for measurements that do not depend on the content of images.
+    """CIFAR-10 or, if not available, noise of the same shape; for measurements in which the content is irrelevant.
 
     Returns:
         the images on the device, and a description of them.
@@ -33,7 +33,7 @@ def images_of_its_size(folder: Path, device: str) -> tuple[ImageArrays, str]:
 
 
 def training_images(folder: Path, device: str) -> tuple[ImageArrays, str]:
-    """The training images on the device, and a description of them; they are prepared in `folder`."""
+    """Prepare the training images in `folder`; return them on the device, with a description."""
     real = Path(os.environ.get(VARIABLE, REAL))
     if real.is_dir():
         config = DatasetConfig("cifar10", "parquet", path=str(real))

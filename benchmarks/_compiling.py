@@ -10,7 +10,7 @@ from unittest import mock
 
 
 class NoGPU:
-    """Replaces Triton's driver and names an H100 to the compiler."""
+    """Takes the place of Triton's driver and reports an H100 as the GPU to compile for."""
 
     def get_current_target(self) -> Any:
         """Return an H100: compute capability 9.0, 32 threads in a warp."""
@@ -29,7 +29,7 @@ class NoGPU:
 
 @contextmanager
 def for_an_h100() -> Iterator[None]:
-    """Compile kernels for an H100 inside this context, without any cache."""
+    """Inside this context, kernels are compiled for an H100, starting from an empty cache."""
     from triton.runtime import driver
 
     with (
@@ -41,7 +41,7 @@ def for_an_h100() -> Iterator[None]:
 
 
 def seconds_of_compiling(program: Callable[[], None]) -> dict[str, float]:
-    """The number of a program's kernels, and the seconds to compile them with one thread and with one per core."""
+    """The number of kernels in a program, and the seconds to compile them with one thread and with one per core."""
     from dropnas.search.triton.precompile import compile_all, needed_by
 
     with for_an_h100():

@@ -1,6 +1,7 @@
-"""Measures microseconds of short GPU work: many repeats in one CUDA graph, so that the host's time does not count.
+"""Measures how many microseconds a short GPU operation takes.
 
-On a CPU, which has no graphs, a few calls run one after another; this only shows that the work can be done.
+Many calls are recorded in one CUDA graph, so that the time of the host does not count. CPUs have no graphs; there, the
+operation is called a few times in a row, which only shows that it works.
 """
 
 import statistics
@@ -9,14 +10,14 @@ from collections.abc import Callable
 
 import torch
 
-REPEATS = 50  # repeats of the work in a graph
+REPEATS = 50  # number of calls that are recorded in a graph
 REPLAYS = 5
-WARM_UP = 3  # calls for the first-use setup of libraries
+WARM_UP = 3  # number of calls before recording, in which libraries do their first-use setup
 ON_CPU = 2
 
 
 def microseconds(work: Callable[[], object], device: str, repeats: int = REPEATS) -> float:
-    """The microseconds of one call, as the median of some replays."""
+    """The time of one call in microseconds: the median of several replays of the graph."""
     if not device.startswith("cuda"):
         return _on_cpu(work)
     aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -34,7 +35,7 @@ def microseconds(work: Callable[[], object], device: str, repeats: int = REPEATS
 
 
 def _replay(graph: torch.cuda.CUDAGraph) -> float:
-    """The microseconds of one replay by the GPU's own clock."""
+    """The time of one replay in microseconds, measured with CUDA events."""
     began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     began.record()  # type: ignore[no-untyped-call]
     graph.replay()

@@ -1,10 +1,12 @@
-"""Counts the machine instructions of our kernels in a program, from their binaries for an H100, without the GPU.
+"""Counts the machine instructions that a program executes in our Triton kernels, without a GPU.
 
-Design choices: an instruction counts once for each iteration of the loops around it, in each warp of each program
+The kernels are compiled for an H100, and their binaries are disassembled.
+
+Design choices: an instruction is counted once for each iteration of the loops around it, in each warp of each program
 instance. The numbers of iterations follow from the launch arguments (`TRIPS`); a kernel whose loops are not described
-there is rejected. Caches, and the competition of warps for issue slots, are ignored. The total, divided by the
-instructions that a GPU can issue in a second, is therefore a lower bound of the time, apart from one error: both sides
-of a branch count.
+there is rejected. Caches and the competition of warps for issue slots are ignored. The total divided by the number of
+instructions that a GPU can issue per second is therefore a lower bound on the time, except that both sides of a branch
+are counted.
 """
 
 import math
@@ -32,7 +34,7 @@ Given = Mapping[str, Any]  # launch arguments of a kernel: sizes by name, length
 
 
 def _taps(given: Given) -> float:
-    """The average number of taps (kernel positions) of a launch's convolutions."""
+    """The average number of taps (kernel positions) per convolution in a launch."""
     return float(given["dense"] / given["grid"][0])
 
 
@@ -52,7 +54,7 @@ TRIPS: dict[str, Callable[[Given], list[float]]] = {
 
 
 def instructions(program: Callable[[], None], only: Collection[str] = TRIPS) -> dict[str, int]:
-    """Count the instructions of a program, by kernel. Kernels are compiled, but nothing is computed.
+    """Count the instructions of a program by kernel. Kernels are compiled, but nothing is computed.
 
     Args:
         only: names of the kernels to count.
@@ -67,7 +69,7 @@ def instructions(program: Callable[[], None], only: Collection[str] = TRIPS) -> 
         if kernel.__name__ in TRIPS and kernel.__name__ not in only:
             return
         compiled = run(kernel, *args, grid=grid, warmup=True, **constants)
-        if compiled is None:  # `needed_by` is running the program, without its kernels
+        if compiled is None:  # during the dry run of `needed_by`, kernels are not compiled
             return
         if id(compiled) not in bodies:
             bodies[id(compiled)] = in_loops(disassembled(compiled.asm["cubin"]))
@@ -84,7 +86,7 @@ def instructions(program: Callable[[], None], only: Collection[str] = TRIPS) -> 
 
 
 def disassembled(binary: bytes) -> str:
-    """Disassemble a binary with the tool that Triton includes."""
+    """Disassemble a binary with nvdisasm, which ships with Triton."""
     from triton import knobs
 
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
@@ -95,7 +97,10 @@ def disassembled(binary: bytes) -> str:
 
 
 def in_loops(text: str) -> Counter[Loops]:
-    """Count the instructions by the loops around them. A loop is a backward jump; loops are numbered by their start."""
+    """Count the instructions by the loops that contain them.
+
+    A loop is a backward jump. Loops are numbered in the order in which they start.
+    """
     code, labels = list[str](), dict[str, int]()
     for line in text.splitlines():
         if label := LABEL.match(line):

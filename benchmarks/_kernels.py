@@ -1,11 +1,11 @@
-"""Counts the kernels of a GPU program on torch's `meta` device, which knows shapes and types and computes nothing.
+"""Counts the kernels of a GPU program on torch's `meta` device, which tracks shapes and types but computes nothing.
 
-Design choices: each operation that is not a view counts as one kernel, although a library may launch several. Each of
-its inputs and outputs counts as moved once. On a real GPU, a normalisation reads its input twice, and cached data are
-not read again. The figures describe the program, not the behaviour of a device. Operations that a CUDA graph must not
-contain are rejected: reading a value on the host, mixing devices, and operations whose deterministic form synchronises
-with the host in some versions of torch. A launch of one of our own kernels counts as moving each tensor among its
-arguments once.
+Design choices: each operation that is not a view counts as one kernel, although a library may launch several. Each
+kernel is assumed to read its inputs and write its outputs once. On a real GPU, a normalisation reads its input twice,
+and cached data are not read again. The figures describe the program, not the behaviour of a device. Operations that a
+CUDA graph must not contain are rejected: reading a value on the host, mixing devices, and operations whose
+deterministic form synchronises with the host in some versions of torch. A launch of one of our Triton kernels is
+assumed to move each tensor among its arguments once.
 """
 
 import contextlib
@@ -33,12 +33,12 @@ LOOKING_WHERE_DETERMINISTIC = {
     *("scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_"),
 }
 PRODUCTS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # the index of the argument that is the left matrix
-THIN, LONG = 8, 100_000  # libraries are slow if a side is below THIN and the inner dimension is above LONG
+THIN, LONG = 8, 100_000  # a product is slow if a side is below THIN and the inner dimension is above LONG
 SMALL = 10**6  # bytes; for a kernel that moves less, the launch time dominates
 
 
 class Kernels(TorchDispatchMode):
-    """Counts kernels and the bytes that they move, by name."""
+    """Counts kernels and the bytes that they move, grouped by name."""
 
     active: ClassVar[list["Kernels"]] = []
 
@@ -86,7 +86,7 @@ class Kernels(TorchDispatchMode):
 
 
 def _launched(kernel: Any, *args: Any, grid: Any, warmup: bool, **constants: Any) -> None:
-    """Count the launch of a Triton kernel as moving each of its tensors once."""
+    """Count a launch of a Triton kernel, which is assumed to move each of its tensors once."""
     moved = sum(tensor.nbytes for tensor in {id(tensor): tensor for tensor in _tensors(args)}.values())
     for counter in Kernels.active:
         counter.count(kernel.__name__, moved)
@@ -100,9 +100,9 @@ def _tensors(values: Any) -> list[Tensor]:
 def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
     """Make `meta` accept the operations of the GPU code.
 
-    These operations are foreach operations, fused optimisers, gradients of batch norms in the layout of the maps, and
-    our own kernels. Launches of our own kernels are counted or, if `launching`, passed on to Triton. autocast is off,
-    because it does not know `meta`.
+    These are foreach operations, fused optimisers, our Triton kernels, and the backward pass of batch norm, which must
+    keep the memory layout of the maps. Launches of our Triton kernels are counted or, if `launching`, passed on to
+    Triton. autocast is disabled, because it does not support `meta`.
     """
     nothing: Callable[..., Any] = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
     library = torch.library.Library("aten", "IMPL", "Meta")
@@ -120,7 +120,10 @@ def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
 
 
 def _of_batch_norm(_: Tensor, maps: Tensor, scale: Tensor | None, *others: Any) -> tuple[Tensor, ...]:
-    """Empty gradients of maps (B, C, ...), scale and shift; torch's own code for `meta` does not keep the layout."""
+    """Empty gradients of maps, shape (B, C, ...), scale and shift.
+
+    Unlike torch's own implementation for `meta`, this one keeps the memory layout of the maps.
+    """
     like = maps if scale is None else scale
     return torch.empty_like(maps), *(like.new_empty(maps.shape[1]) for _ in range(2))
 

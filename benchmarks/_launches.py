@@ -1,6 +1,6 @@
 """Counts the work of the host in a GPU step: kernel launches, graph launches, and waits.
 
-Design choices: only events inside the step count, because the profiler itself waits for the device when it ends.
+Design choices: only events inside the step are counted, because the profiler itself waits for the device when it ends.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ SYNCHRONISES = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSync
 
 
 def launches(step: Callable[[], object]) -> dict[str, int]:
-    """Count the launches and waits in a step, which must have run before."""
+    """Count the launches and waits in a step that has already run at least once."""
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled, record_function(SPAN):
         step()
     events = profiled.events()
-    # SPAN is also among the events of the device
+    # the device's events also contain one named SPAN
     on_the_host = [event for event in events if event.device_type == DeviceType.CPU]
     span = next(event.time_range for event in on_the_host if event.name == SPAN)
     inside = [event.name for event in on_the_host if span.start <= event.time_range.start <= span.end]

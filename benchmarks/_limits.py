@@ -1,4 +1,4 @@
-"""The limits of the device at the time of a measurement: a copy for its memory, a matrix product for its arithmetic."""
+"""Measures the peak rates of the device: of its memory with a copy, and of its arithmetic with a matrix product."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,9 @@ REPETITIONS = 5
 
 
 def limits(device: str) -> dict[str, float]:
-    """The highest rates: bytes per second that a copy reads and writes, and floating-point operations per second."""
+    """The highest measured rates: bytes read and written per second by a copy, and FLOPs per second by a matrix
+    product.
+    """
     copied, side = (COPIED_CUDA, SIDE_CUDA) if device.startswith("cuda") else (COPIED, SIDE)
     source = torch.ones(copied, device=device)
     target, square = torch.empty_like(source), torch.ones(side, side, device=device)
@@ -28,7 +30,7 @@ def conditions() -> dict[str, Any]:
 
 
 def until_done(work: Callable[[], object], device: str) -> Callable[[], object]:
-    """The same work, followed by a wait for the device."""
+    """Return a function that does the work and then waits for the device."""
 
     def waiting() -> None:
         work()

@@ -1,4 +1,4 @@
-"""Runs a piece of a measurement; if it fails, the other pieces still run."""
+"""Runs one piece of a benchmark; if it fails, the remaining pieces still run."""
 
 import gc
 import traceback
@@ -13,7 +13,8 @@ from benchmarks._results import FAILED, one_line
 def attempted(work: Callable[..., Any], *given: Any) -> Any:
     """Return the result of a piece, or the reason for its failure in one line; the traceback goes to the log.
 
-    The GPU memory of the piece is released. If the CUDA context is dead, each later piece fails with one line, too.
+    The GPU memory of the piece is released. If the CUDA context is dead, each later piece fails as well, also with a
+    reason in one line.
     """
     try:
         return work(*given)
@@ -25,7 +26,10 @@ def attempted(work: Callable[..., Any], *given: Any) -> Any:
 
 
 def forget() -> None:
-    """Release unused memory. Garbage is collected first, as a training and its recorded steps refer to each other."""
+    """Release unused memory.
+
+    Garbage is collected first, because a training and its recorded steps refer to each other.
+    """
     gc.collect()
     if torch.cuda.is_initialized():
         try:

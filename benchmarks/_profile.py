@@ -1,4 +1,4 @@
-"""The kernels that take most of a step's time, by torch's profiler; on a CPU, the operations."""
+"""Finds the kernels (on a CPU, the operations) that take most of a step's time, with torch's profiler."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def by_kernel(step: Callable[[], object], device: str) -> dict[str, Any]:
 
 
 def peak_memory(device: str) -> dict[str, float]:
-    """The peaks of allocated and reserved gigabytes of a GPU since `reset_peak`; empty for a CPU."""
+    """The peaks of a GPU's allocated and reserved memory since `reset_peak`, in gigabytes; empty for a CPU."""
     if not device.startswith("cuda"):
         return {}
     return {
@@ -54,6 +54,6 @@ def peak_memory(device: str) -> dict[str, float]:
 
 
 def reset_peak(device: str) -> None:
-    """Reset the peak of the memory."""
+    """Reset the peak memory statistics of a GPU."""
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)

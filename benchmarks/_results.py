@@ -6,7 +6,7 @@ from typing import Any
 
 from dropnas.runs.files import write_text
 
-FAILED, LEFT_OUT = "failed", "left out"  # keys for the reason why a piece measured nothing
+FAILED, LEFT_OUT = "failed", "left out"  # keys whose values say why a piece failed or was left out
 ONLY_GPU = {LEFT_OUT: "only a GPU runs the Triton kernels"}
 
 
@@ -16,7 +16,7 @@ def write_results(file: Path, results: dict[str, Any]) -> None:
 
 
 def has_failed(found: Any) -> bool:
-    """Whether a result says that its piece failed."""
+    """Whether a result records that its piece failed."""
     return isinstance(found, dict) and FAILED in found
 
 

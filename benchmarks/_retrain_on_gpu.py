@@ -1,4 +1,4 @@
-"""The first measurements of the retraining on a GPU: its pace in bf16 and its kernels, in both memory formats.
+"""The first GPU measurements of the retraining: speed and kernels in bf16, for both memory formats.
 
 The settings are those of the paper's retraining of 600 epochs. AutoAugment, which needs torchvision, is off. On a CPU,
 channels last is left out, because a retraining rejects it there.
@@ -24,7 +24,7 @@ FORMATS: dict[str, MemoryFormat] = {"usual layout": "contiguous", "channels last
 
 @dataclass(frozen=True)
 class Size:
-    """A retraining, with the number of steps per round and of rounds."""
+    """A retraining to be timed, with the number of rounds and the number of steps per round."""
 
     config: RetrainConfig
     side: int
@@ -37,7 +37,7 @@ TINY = Size(RetrainConfig(cells=3, channels=4, batch_size=4, cutout=2, precision
 
 
 def pieces(device: str, tiny: bool) -> Iterator[tuple[str, Any]]:
-    """Yield paces, then profiles."""
+    """Yield the speed in each memory format, then the profiles."""
     size = TINY if tiny else SIZE
     for what, work in (("pace", _pace), ("kernels of an eager step", _profile)):
         for layout, memory_format in FORMATS.items():

@@ -1,9 +1,9 @@
-"""The first measurements of the search on a GPU: one seed, several seeds, other precisions, about a minute each.
+"""The first GPU measurements of the search: one seed, several seeds, other precisions, about a minute each.
 
 Design choices: the most informative results come first, because they are kept if a later part fails. For one seed, the
-order is: paces, profiles, and an epoch with a smaller last batch, for which a second CUDA graph is recorded. Each time,
-torch's kernels come before Triton's, because a failed Triton kernel may end CUDA for the process. Groups of seeds take
-longer and come later.
+speed is measured first, then come the profiles, and finally an epoch with a smaller last batch, for which a second CUDA
+graph is recorded. Each of these is measured with torch's kernels before Triton's, because a failed Triton kernel may
+make CUDA unusable for the rest of the process. Groups of seeds take longer, so they come after the single seed.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ Pieces = Iterator[tuple[str, Any]]
 
 
 def one(device: str, tiny: bool) -> Pieces:
-    """Measure a search of one seed in bf16, with torch's kernels and Triton's: paces, eager steps, whole epochs."""
+    """Measure one seed in bf16 with torch's and with Triton's kernels: the speed, an eager step, a whole epoch."""
     size = replace(TINY if tiny else SIZE, precision="bf16")
     for what, work in (("pace", _pace), ("kernels of an eager step", _profile), ("a whole epoch", _epoch)):
         for kernels in WAYS:
@@ -36,7 +36,10 @@ def one(device: str, tiny: bool) -> Pieces:
 
 
 def seeds(device: str, tiny: bool) -> Pieces:
-    """Measure groups of seeds in bf16, except those that would not fit, according to the memory of smaller groups."""
+    """Measure groups of seeds in bf16.
+
+    A group is left out if it would not fit into memory, judging by the memory that smaller groups took.
+    """
     size = TINY if tiny else replace(SIZE, steps=FEW, rounds=2, last=0)
     size = replace(size, precision="bf16")
     for kernels in ("triton", "torch"):
@@ -51,7 +54,7 @@ def seeds(device: str, tiny: bool) -> Pieces:
 
 
 def precisions(device: str, tiny: bool) -> Pieces:
-    """Measure one seed in fp32 and TF32, with both kinds of kernels."""
+    """Measure one seed in fp32 and TF32, with torch's and with Triton's kernels."""
     size = TINY if tiny else replace(SIZE, steps=FEW, rounds=2, last=0)
     for kernels in WAYS:
         for kind in ("fp32", "tf32"):
@@ -62,7 +65,7 @@ PARTS: dict[str, Callable[[str, bool], Pieces]] = {"one": one, "seeds": seeds, "
 
 
 def _with(kernels: str, work: Callable[[Size, Way, str], Any], size: Size, device: str) -> Any:
-    """The result of some work with one kind of kernels; Triton's are left out on a CPU."""
+    """Run `work` with torch's or Triton's kernels and return its result; Triton's are left out on a CPU."""
     if kernels == "triton" and device == "cpu":
         return ONLY_GPU
     return attempted(work, size, WAYS[kernels], device)

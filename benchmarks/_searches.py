@@ -35,10 +35,11 @@ class Size:
 
     Attributes:
         cells, channels: size of the supernet.
-        batch, side: number of images in a step, and their side.
-        rounds, steps: number of timed rounds, and of steps in a round.
+        batch, side: number of images in a step, and side of an image.
+        rounds, steps: number of timed rounds, and number of steps in a round.
         precision, seeds: precision of the searches, and number of seeds that train together.
-        last: number of images in the smaller last batch of a whole epoch, or 0. Timed rounds leave this batch out.
+        last: number of images in a smaller batch at the end of a whole epoch; 0 means no such batch. Timed rounds leave
+            this batch out.
     """
 
     cells: int
@@ -53,11 +54,11 @@ class Size:
 
 
 class Trained:
-    """Searches made in one of the ways.
+    """Searches that train together in one of the ways in `Way`.
 
     Attributes:
-        peak: peak GPU memory while the searches are created and make their first step, in bytes; memory that was in
-            use before is not counted.
+        peak: peak GPU memory in bytes while the searches are created and run their first step; memory that was already
+            in use is not counted.
     """
 
     def __init__(self, size: Size, way: Way, device: str) -> None:
@@ -82,7 +83,7 @@ class Trained:
         self.search.epoch(0, self.size.steps)
 
     def started(self) -> float:
-        """The seconds to create the searches and make their first step, including the capture of a CUDA graph."""
+        """The seconds to create the searches and run their first step, including the capture of a CUDA graph."""
         self.search.start_epoch(0)
         until_done(lambda: self.search.step(0, 0), self.device)()
         seconds = time.perf_counter() - self.made_at
@@ -101,7 +102,7 @@ class Trained:
         self.search.eager()
 
     def launches(self) -> dict[str, int]:
-        """The launches and waits of the host in a step."""
+        """The host's launches and waits in a step."""
         self.search.start_epoch(0)
         return launches(lambda: self.search.step(0, 0))
 

@@ -1,11 +1,12 @@
-"""A step of each search method on images of noise, compared with a step of DropNAS and of first-order DARTS.
+"""Times a step of each search method on noise images, compared with a step of DropNAS and of first-order DARTS.
 
 Design choices: all methods have the same depth, width, batch size and number of steps; they keep their other options.
 Two kinds of step are timed: steps that train everything and, for two-level methods, steps that train only w. The second
-kind occurs in epochs with frozen alphas. DARTS has no such epochs, so the benchmark adds one. Steps are timed in turns,
-a few methods at a time together with DropNAS and DARTS. On a CPU, processor time is measured, so that other work on the
+kind occurs in epochs with frozen alphas. DARTS has no such epochs, so the benchmark adds one. Methods are timed in
+turns: a few at a time, together with DropNAS and DARTS. On a CPU, processor time is measured, so that other work on the
 machine matters less. If a method has phases, the first one is timed. ProxylessNAS usually trains the alphas in every
-fifth step; here it does so in one of the `steps` steps. The memory peak is that of a process that makes one step.
+fifth step; here it does so in one of the `steps` steps. The peak memory is that of a separate process that runs a
+single step.
 """
 
 import time
@@ -53,7 +54,7 @@ TINY = Size(cells=3, channels=4, batch_size=4, side=8, steps=1, rounds=2)
 
 
 def measure(device: str, tiny: bool) -> Iterator[tuple[str, Any]]:
-    """For each method, the seconds of a step, their ratios to DropNAS and DARTS, and the memory peak."""
+    """For each method, the seconds of a step, their ratios to DropNAS and DARTS, and the peak memory."""
     size = TINY if tiny else Size()
     determinism.apply(0, device, 1)
     yield from conditions().items()

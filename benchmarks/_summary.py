@@ -10,8 +10,8 @@ from typing import Any, Literal
 from benchmarks._results import FAILED
 
 COLUMNS, NAMES = 80, 34
-LINES = 6  # most lines for a piece; the JSON file has all results
-OWN = {"benchmark", "hardware", "threads", "torch", "part"}  # common to most parts; they need no line
+LINES = 6  # maximum number of lines for a piece; the JSON file has all results
+OWN = {"benchmark", "hardware", "threads", "torch", "part"}  # results that most parts share; the table omits them
 
 Status = Literal["done", "failed", "cut short", "skipped"]
 

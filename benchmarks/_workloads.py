@@ -1,4 +1,4 @@
-"""The workloads of the benchmarks: only this module makes and runs searches and retrainings.
+"""The workloads of the benchmarks: only this module creates and runs searches and retrainings.
 
 Design choices: all other benchmarks work with a `Training`, so a change in how the project trains requires changes only
 in this file. The GPU measurements must run with only torch, Triton, numpy and pytest, so a function that needs another
@@ -44,12 +44,12 @@ Kernels = Literal["torch", "triton"]
 
 @dataclass(frozen=True)
 class Training:
-    """A search, a group of seeds or a retraining, as its stage trains it.
+    """A search, a group of searches or a retraining, set up as in its stage.
 
     Attributes:
         trainee: the object that the stage itself trains.
-        eager: trains one step on a full batch, operation by operation; an epoch must have been started.
-        learned: ends an epoch; returns its training losses, one for each seed.
+        eager: trains one step on a full batch, operation by operation; call `start_epoch` first.
+        learned: ends an epoch and returns its training losses, one for each seed.
         evaluate: evaluates all test images, if the stage has any.
     """
 
@@ -73,14 +73,14 @@ class Training:
         return loss
 
     def epoch(self, epoch: int, steps: int | None = None) -> None:
-        """Start an epoch and train all or some of its steps; `learned` then ends it."""
+        """Start an epoch and train all or some of its steps; to end the epoch, call `learned`."""
         self.start_epoch(epoch)
         for step in range(self.steps_per_epoch if steps is None else steps):
             self.step(epoch, step)
 
 
 def search_group(configs: Sequence[SearchConfig], images: ImageArrays, device: str) -> Training:
-    """Searches that differ only in the seed, as one program; on a GPU it is recorded as CUDA graphs."""
+    """Searches that differ only in the seed, trained by one program, which is recorded as CUDA graphs on a GPU."""
     config = configs[0]
     backend, precompile = load(BACKENDS[config.kernels])() if has_backend(config, device) else (None, None)
     group = SeedGroup(configs, ORIGINAL, images, device, recorder_for(device), backend, precompile)
@@ -121,7 +121,7 @@ class PlainEngine(Engine):
 
 
 def _mixtures(mixing: Tensor, kept: Sequence[Any]) -> list[Mixture]:
-    """For each cell and edge, the kept operations with their weights from `mixing` (cells, edges, operations)."""
+    """For each cell and edge, the kept operations and their weights; `mixing` has shape (cells, edges, operations)."""
     return [
         [
             [(index, p) for index, (p, keeps) in enumerate(zip(row.unbind(), mask, strict=True)) if keeps]
@@ -139,7 +139,7 @@ class PlainDropNAS(GroupedDropout):
         return PlainEngine(supernets, static, backend)
 
 
-PLAIN = f"{__name__}:PlainDropNAS"  # its name as a strategy
+PLAIN = f"{__name__}:PlainDropNAS"  # the name by which a configuration selects this strategy
 
 
 def stage_search(config: SearchConfig, images: ImageArrays, device: str, double: bool) -> Training:
@@ -190,7 +190,7 @@ def dropnas_c10() -> Genotype:
 
 
 def noise(count: int, side: int, device: str) -> ImageArrays:
-    """Images of noise, the same on every machine."""
+    """Images of random noise, identical on every machine."""
     shape = (count, 3, side, side)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator(0, "noise"))
     half = torch.full((3,), 0.5, device=device)
@@ -232,7 +232,7 @@ def one_pass(wanted: Pass, images: ImageArrays, device: str) -> dict[str, Tensor
 
 
 def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: torch.dtype) -> Callable[[], None]:
-    """A program that launches every Triton kernel: the edges from a cell's first state, forward and backward."""
+    """A program that launches every Triton kernel: forward and backward through the edges from a cell's first state."""
     from dropnas.search.triton.fused import Kind, Leaving, mixed
 
     kinds = (Kind(3, 2, False), Kind(5, 2, False), Kind(3, 1, True), Kind(5, 1, True))
@@ -261,7 +261,7 @@ def compile_triton_kernels(program: Callable[[], None]) -> int:
 
 
 def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step:
-    """The step of a group of searches on `meta`, which computes nothing, with the code path of a GPU."""
+    """A step of a group of searches on `meta`; it follows a GPU's code path but computes nothing."""
     configs = [replace(config, seed=seed) for seed in range(seeds)]
     backend = load(BACKENDS[config.kernels])()[0] if config.kernels in BACKENDS else None
     with mock.patch("dropnas.search.seed_group.matrices", lambda architecture: {}):  # tensors have no values here
@@ -279,7 +279,7 @@ def maps_of_type(kind: Precision) -> Iterator[None]:
 
 
 def on_meta(config: RetrainConfig) -> Any:
-    """The stage's object of a retraining on `meta`, which computes nothing, with the code path of a GPU."""
+    """The object that the retraining stage trains, on `meta`; it follows a GPU's code path but computes nothing."""
     from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 
     images = _on_meta(max(config.batch_size, TEST_BATCH))

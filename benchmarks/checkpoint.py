@@ -1,8 +1,8 @@
 """The cost of a checkpoint: the time of a save relative to the default time between two checkpoints.
 
 Design choices: a search and a retraining on CIFAR at the paper's size are measured, with the objects that the stages
-train. They first train one step, so that all optimiser states exist. The checkpoint is saved as in the training loop,
-flushed to the disk of the working directory.
+train. They first train one step, so that all optimiser states exist. The checkpoint is saved as in the training loop
+and flushed to the disk of the working directory.
 """
 
 import tempfile
@@ -23,11 +23,11 @@ from dropnas.training.checkpoint import Checkpoints
 from dropnas.training.seeding import global_random_state
 
 SAVES = 7
-IMAGES = 4  # images of the one step; the state does not depend on their number
+IMAGES = 4  # images in the single step; the state does not depend on their number
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """The seconds of a save, and their share of the time between two checkpoints."""
+    """The duration of a save, in seconds and as a percentage of the time between two checkpoints."""
     interval = Machine().checkpoint_seconds
     images = _workloads.noise(IMAGES, 32, device)
     search = _workloads.search_group([replace(SearchConfig(), batch_size=IMAGES)], images, device)

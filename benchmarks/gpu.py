@@ -1,10 +1,10 @@
 """All GPU measurements in ten minutes, the most informative first: `make gpu`, or `python -m benchmarks gpu`.
 
-Design choices: each part is a separate process, because a failed assertion on the device ends a process's use of CUDA.
-Each part has a time limit; unused time goes to later parts. Each part writes its results piece by piece, so that a part
-that is cut short keeps them. A failed part does not stop the others. All parts share a cache of compiled kernels that
-starts empty, unless TRITON_CACHE_DIR names another one. `--device cpu` rehearses everything in a small size. This
-module needs only Python.
+Design choices: each part is a separate process, because a failed assertion on the device makes CUDA unusable for the
+rest of the process. Each part has a time limit; unused time goes to later parts. Each part writes its results piece by
+piece, so that a part that is cut short keeps them. A failed part does not stop the others. All parts share a cache of
+compiled kernels that starts empty, unless TRITON_CACHE_DIR names another one. `--device cpu` rehearses everything at a
+small size. This module needs only Python.
 """
 
 import os
@@ -66,8 +66,8 @@ def run(out: Path | None, seconds: float, device: str, parts: Sequence[Part] = P
     """Run the parts, and write and print their results; return the exit status, 1 if a part failed.
 
     Args:
-        out: folder for summary.txt, and for a JSON file and a log of each part; by default, a folder named after the
-            time.
+        out: folder for summary.txt, and for a JSON file and a log of each part; by default, the name of the folder
+            contains the current time.
         seconds: total time in seconds.
         device: torch device string; `cpu` runs a rehearsal.
     """
@@ -83,7 +83,7 @@ def run(out: Path | None, seconds: float, device: str, parts: Sequence[Part] = P
 
 
 def _outcomes(parts: Sequence[Part], folder: Path, device: str, ends: float) -> Iterator[Outcome]:
-    """Yield the outcome of each part; results of an earlier start in the folder are removed first."""
+    """Yield the outcome of each part. Earlier results in the folder are removed first."""
     files = [folder / f"{number}-{part.name}.json" for number, part in enumerate(parts, start=1)]
     for old in (folder / SUMMARY, *files):
         old.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ def _outcomes(parts: Sequence[Part], folder: Path, device: str, ends: float) -> 
 
 @contextmanager
 def _cache() -> Iterator[dict[str, str]]:
-    """Yield the environment variables of all parts; by default, they name a temporary cache of compiled kernels."""
+    """Yield the environment variables for the parts. TRITON_CACHE_DIR is a temporary folder unless it was set."""
     with tempfile.TemporaryDirectory() as folder:
         yield {CACHE: folder, **os.environ}
 
@@ -121,7 +121,7 @@ def _outcome(part: Part, file: Path, device: str, limit: float, environment: dic
 
 
 def _status(command: list[str], log: Path, limit: float, environment: dict[str, str]) -> int | None:
-    """Run a process; return its exit status, or None at the time limit. Its descendants are ended, too."""
+    """Run a process; return its exit status, or None at the time limit. Its descendants are killed at the end."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
         job = subprocess.Popen(
@@ -138,7 +138,7 @@ def _status(command: list[str], log: Path, limit: float, environment: dict[str, 
 
 
 def _results(file: Path) -> tuple[dict[str, Any], str]:
-    """The results of a part, and a description of what is wrong with them."""
+    """The results of a part, and an error message, which is empty if the results could be read."""
     if not file.is_file():
         return {}, "it wrote no results"
     try:
@@ -149,7 +149,7 @@ def _results(file: Path) -> tuple[dict[str, Any], str]:
 
 
 def _failure(status: int | None, results: dict[str, Any], limit: float, log: Path) -> str:
-    """The reason why a part failed, in one line; empty if it did not."""
+    """The reason why a part failed, in one line, or an empty string if it did not fail."""
     if status is None:
         return f"ran past {limit:.0f} s"
     if FAILED in results:

@@ -1,8 +1,9 @@
-"""Runs the tests marked `gpu`, one process per file: a failed assertion on the device ends CUDA for one file only.
+"""Runs the tests marked `gpu` in one process per file, so that a failed device assertion affects no other file.
 
-Design choices: files are found by the marker. Files with a word of `LAST` in their name run last, because they compile
-longest. No file may take more than twice its share of the time, so that a file that hangs leaves time for the others.
-Without a GPU the tests are skipped with that reason, which shows that the files can be imported on the machine.
+Design choices: test files are found by searching for the marker. Files whose names contain a word in `LAST` run last,
+because they compile longest. No file may take more than twice its share of the time, so that a file that hangs leaves
+time for the others. Without a GPU, all tests are skipped for that reason; this still shows that the files can be
+imported on the machine.
 """
 
 import re
@@ -23,7 +24,7 @@ from dropnas.errors import DropnasError
 PROJECT = Path(__file__).parents[1]
 MARKER = re.compile(r"pytest\.mark\.gpu\b")
 LAST = ("fused",)
-SECONDS, GRACE = 80.0, 3.0  # for all files together; for an interrupted file to write its results
+SECONDS, GRACE = 80.0, 3.0  # time for all files together; time for an interrupted file to write its results
 SHARES = 2.0
 
 
@@ -61,7 +62,7 @@ def outcomes_of(file: Path, limit: float) -> dict[str, Any]:
 
 
 def _status(job: subprocess.Popen[bytes], limit: float) -> int | None:
-    """The exit status, or None if the process was interrupted; pytest then writes its results so far."""
+    """The exit status, or None if the process ran too long and was interrupted; pytest then writes partial results."""
     try:
         return job.wait(limit)
     except subprocess.TimeoutExpired:
@@ -75,7 +76,7 @@ def _status(job: subprocess.Popen[bytes], limit: float) -> int | None:
 
 
 def counted(report: Path) -> dict[str, Any]:
-    """The numbers of tests by outcome, and the reason of each failed or skipped test in one line."""
+    """The number of tests with each outcome, and a one-line reason for each failed or skipped test."""
     outcomes, reasons, failed = {"passed": 0, "failures": 0, "skipped": 0}, dict[str, str](), list[str]()
     for case in ElementTree.parse(report).iterfind(".//testcase[@name]"):  # an interrupted test has no name
         problem = next((each for each in case if each.tag in ("failure", "error", "skipped")), None)

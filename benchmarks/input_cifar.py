@@ -1,9 +1,9 @@
-"""CIFAR's input: augmentation of whole batches on the device, compared with torchvision's transforms of single images.
+"""Times CIFAR's input pipeline: batches augmented on the device, compared with torchvision's per-image transforms.
 
 Design choices: both ways end with an augmented and normalised batch of the same images on the device. The usual way is
-that of DARTS: crop, flip, ToTensor, Normalize and Cutout on Pillow's images. They run in torch's DataLoader, with as
-many processes as our way has threads. The clock starts after some batches, so that the start of the processes does not
-count.
+the one in DARTS: Pillow images are cropped and flipped, then pass through ToTensor, Normalize and Cutout. These
+transforms run in torch's DataLoader, with as many processes as our way has threads. The clock starts after some
+batches, so that the time to start the processes does not count.
 """
 
 import tempfile
@@ -29,8 +29,8 @@ from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import augmented, draw
 
 BATCH, PADDING, CUTOUT = 96, 4, 16
-CORES = 1  # threads of our way, processes of the usual way; more than the free cores would wait for each other
-SKIPPED, TIMED = 8, 60  # batches before the clock starts, and while it runs
+CORES = 1  # threads of our way, processes of the usual way; should not exceed the number of free cores
+SKIPPED, TIMED = 8, 60  # number of batches before the clock starts, and while it runs
 REPETITIONS, REPETITIONS_CUDA = 8, 4
 
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -71,7 +71,7 @@ def _rate_of(start: Callable[[], Batches], device: str) -> Way:
 
 
 def _ours(data: ImageArrays, autoaugmented: bool) -> Batches:
-    """The input of a retraining's epoch; the time includes the draws, as in the usual way."""
+    """The batches of a retraining epoch. As in the usual way, the time includes drawing the random numbers."""
     device = str(data.images.device)
     config = RetrainConfig(crop_padding=PADDING, cutout=CUTOUT, autoaugment=autoaugmented)
     height, width = data.images.shape[2:]
@@ -109,7 +109,7 @@ def _usual(data: ImageArrays, autoaugmented: bool, device: str) -> Callable[[], 
 
 
 class _Images(TorchDataset[tuple[Tensor, int]]):
-    """Like torchvision's CIFAR10: an array in memory, from which each image is converted to Pillow's form."""
+    """Like torchvision's CIFAR10: an array in memory, from which single images are converted to Pillow images."""
 
     def __init__(self, data: ImageArrays, transform: Callable[[Image.Image], Tensor]) -> None:
         self.pixels = data.images.cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,11 +1,12 @@
-"""ImageNet's input: our loader, compared with torchvision's ImageFolder and torch's DataLoader.
+"""Times ImageNet's input pipeline: our loader, compared with torchvision's ImageFolder and torch's DataLoader.
 
 Design choices: all ways read the same real images (an uncompressed tar of class folders, DROPNAS_IMAGENET) with the
-same number of decoding processes, and end with float32 images on the device. The usual way is RandomResizedCrop, flip,
-ToTensor and Normalize on Pillow's images. The fastest alternative in torchvision, its decoder with transforms of
-tensors, is measured too. Our way is the input of the transfer: AutoAugment runs on the GPU or, without a GPU, in the
-decoding processes; whole batches are normalised on the device. The clock starts after some batches, because an epoch
-has thousands of batches, for which the start of the processes does not matter.
+same number of decoding processes, and end with float32 images on the device. The usual way decodes to Pillow images and
+applies RandomResizedCrop, flip, ToTensor and Normalize. The fastest alternative in torchvision is measured as well: its
+own decoder, followed by transforms that work on tensors. Our way is the input pipeline of the transfer stage:
+AutoAugment runs on the GPU or, without a GPU, in the decoding processes; whole batches are normalised on the device.
+The clock starts after some batches: in a real epoch, which has thousands of batches, the time to start the processes
+does not matter.
 """
 
 import os
@@ -39,7 +40,7 @@ from dropnas.workspace import Workspace
 
 VARIABLE, SAMPLE = "DROPNAS_IMAGENET", Path("../shared/data/imagenet-sample.tar")
 SIZE, BATCH, WORKERS = 224, 64, 2
-SKIPPED, TIMED, REPETITIONS = 2, 12, 3  # batches before and during the timing; number of repetitions
+SKIPPED, TIMED, REPETITIONS = 2, 12, 3  # number of batches before and during the timing; number of repetitions
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -98,7 +99,7 @@ def _prepared(tar: Path, folder: Path) -> ImageSource:
 class _Timed:
     """Starts a loader; measures images per second after the first batches, and CPU time per image of all processes.
 
-    Wall time is what a training experiences; CPU time is also valid on a machine with other work.
+    Wall time is what matters for training; CPU time is meaningful even on a busy machine.
     """
 
     def __init__(self, start: Callable[[], Batches], device: str) -> None:

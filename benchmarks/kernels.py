@@ -1,8 +1,9 @@
 """Kernels, bytes and instructions of a step of the search and of the retraining, at the paper's size, without a GPU.
 
-Design choices: the stages' own programs run on torch's `meta` device in fp32 and bf16, where `benchmarks._kernels`
-counts them. The search runs with its fused kernels and with torch's; the retraining runs with and without AutoAugment,
-and for an evaluation batch. Bytes divided by a GPU's bandwidth roughly bound the time of a step.
+Design choices: the stages' own programs run on torch's `meta` device in fp32 and bf16, and `benchmarks._kernels` counts
+their kernels. The search runs with its fused kernels and with torch's; the retraining runs with and without
+AutoAugment. The evaluation of a test batch is counted as well. Bytes divided by a GPU's bandwidth roughly bound the
+time of a step.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _of_searches() -> dict[str, Any]:
-    """Count a step of one search with either kind of kernels, and of a group of four with Triton's."""
+    """Count a step of one search with Triton's and with torch's kernels, and of a group of four with Triton's."""
     found = {}
     for precision in PRECISIONS:
         for kernels, seeds in (("triton", 1), ("triton", 4), ("torch", 1)):
@@ -82,7 +83,7 @@ def _of_retrainings() -> dict[str, Any]:
 
 
 def counted(program: Callable[[], None], images: int) -> dict[str, Any]:
-    """Count the kernels and bytes of a program for `images` images; a first run does one-time work."""
+    """Count the kernels and bytes of a program that processes `images` images, after a first run for one-time work."""
     with as_on_a_gpu():
         program()
         with Kernels() as counter:

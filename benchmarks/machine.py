@@ -1,6 +1,6 @@
 """The machine: GPU and driver, versions, GPUs that this torch was built for, a C compiler, and limits of the device.
 
-For each kernel, Triton compiles a piece of C with Python's headers, so it needs a C compiler and these headers.
+For each kernel, Triton compiles some C code that includes Python's headers, so it needs a C compiler and these headers.
 """
 
 import importlib.metadata
@@ -24,7 +24,7 @@ PATIENCE = 8  # seconds for nvidia-smi
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Report the cheapest facts first; the GPU and the limits come last, because they start CUDA."""
+    """Report the cheapest facts first; the GPU and the limits come last, because they initialise CUDA."""
     yield "versions", {"python": platform.python_version(), **_versions()}
     yield "C", {"compiler": _compiler(), "Python.h": _header().is_file()}
     yield "nvidia-smi", attempted(_smi) if shutil.which("nvidia-smi") else "not there"

@@ -1,10 +1,10 @@
 """The small operations of a training step, each measured separately. A step costs at least as much as its operations.
 
-Design choices: the operations are timed by `benchmarks._graph`. The tiny products are those that mix the operations
-without weights and compute the gradients of their alphas. They have few rows and few columns; their inner dimension is
-the number of values in the maps of a batch. "in chunks" splits the inner dimension, computes a batch of smaller
-products, and sums these in fp32. For Triton's kernels, a program with the launches of a search runs once. The first
-launch of each kind is then repeated on its own. The cheapest operations come first.
+Design choices: the operations are timed by `benchmarks._graph`. The tiny products compute the gradients of the mixing
+weights of the operations without parameters. They have few rows and few columns; their inner dimension is the number of
+values in the maps of a batch. "in chunks" splits the inner dimension, computes a batch of smaller products, and sums
+these in fp32. To measure Triton's kernels, a program that launches all of them runs once. The first launch of each kind
+is then repeated on its own. The cheapest operations come first.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from dropnas.training import determinism
 
 BATCH, NODES, CHUNKS = 96, 7000, 1024
 STATES = ((16, 32), (32, 16), (64, 8))  # channels and side of the maps at the three depths of the search
-ROWS, COLUMNS = 4, 3  # edges from a state, operations without weights
+ROWS, COLUMNS = 4, 3  # number of edges from a state, number of operations without parameters
 RETRAINED, RETRAINED_BATCH = ((36, 32), (72, 16), (144, 8)), 192
 LAYOUTS = {"native": torch.contiguous_format, "channels last": torch.channels_last}
 
@@ -72,7 +72,7 @@ def in_chunks(rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _depthwise(batch: int, channels: int, side: int, size: int, device: str) -> dict[str, float]:
-    """torch's depthwise convolution in bf16: forward, and forward and backward (gradients of maps and kernels)."""
+    """torch's depthwise convolution in bf16: the forward pass alone, and with the gradients of maps and kernels."""
     found = {}
     for name, layout in LAYOUTS.items():
         maps = torch.ones(batch, channels, side, side, dtype=torch.bfloat16, device=device)

@@ -1,8 +1,8 @@
 """Profiles the most expensive Triton kernel of a search step with Nsight Compute.
 
-Design choices: the GPU's clocks are not changed, as in a real search. The first three launches are profiled: 16
-channels on normalised maps, 16 channels on plain maps, 32 channels on normalised maps. ncu runs this module, which
-launches the kernels without a CUDA graph.
+Design choices: the GPU's clocks are not locked, as in a real search. The first three launches are profiled: 16 channels
+on normalised maps, 16 channels on plain maps, 32 channels on normalised maps. ncu runs this module, which launches the
+kernels without a CUDA graph.
 """
 
 import csv

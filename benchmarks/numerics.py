@@ -23,7 +23,7 @@ SIDE, TINY_SIDE = 32, 8
 
 
 def measure(device: str, tiny: bool = False) -> Iterator[tuple[str, Any]]:
-    """The norms of the reference; then the differences of each other pass (`_passes`) from the reference."""
+    """The norms of the reference; then, for each pass in `_passes`, its differences from the reference."""
     determinism.apply(0, device, 1)
     size, side = (TINY, TINY_SIDE) if tiny else (SIZE, SIDE)
     images = noise(size.batch_size, side, device)

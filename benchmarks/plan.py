@@ -1,7 +1,7 @@
 """Times the planning of the paper's runs: the command as a process, the plan alone, and the fingerprints in it.
 
-Design choices: fingerprints are computed once per process and kept. Their time is therefore that of the first plan in a
-process minus that of a second plan.
+Design choices: fingerprints are computed once per process and cached. The time that they take is therefore the time of
+the first plan in a process minus the time of a second plan.
 """
 
 import subprocess

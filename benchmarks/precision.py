@@ -2,11 +2,12 @@
 
 Design choices: one way uses another seed. All other ways have the same initial weights, alphas and random numbers, so
 they differ only in rounding. They are compared with the first way, the reference. On a CPU, the reference is the plain
-supernet in double precision; because it is slow, the supernet is small and the images are few. On a GPU, the reference
+supernet in double precision; because it is slow, the supernet is small and few images are used. On a GPU, the reference
 is the plain supernet in fp32 without TF32, at the paper's size, on a hundred batches. Two more comparisons serve as
-yardsticks: the engine with the plain supernet in fp32, which sum in another order, and two seeds of the engine. The
-moves of the alphas (last minus first) are compared. Between ways with the same seed, the moves differ by as much as the
-alphas. The best operations and the genotypes come from the last alphas.
+yardsticks: one between the engine and the plain supernet in fp32, which sum in different orders, and one between two
+seeds of the engine. All comparisons use the changes of the alphas during the epoch (called moves). Ways with the same
+seed start from the same alphas, so the difference between their moves is the difference between their final alphas. The
+best operations and the genotypes are derived from the final alphas.
 """
 
 import tempfile
@@ -46,7 +47,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Way:
-    """A way to compute the epoch; `double` runs a plain search in double precision, which no configuration offers."""
+    """A way to compute the epoch; `double` selects double precision, which a configuration cannot select."""
 
     precision: Precision
     supernet: Literal["engine", "plain"]
@@ -75,7 +76,7 @@ YARDSTICKS = ((ENGINE, PLAIN), (OTHER_SEED, ENGINE))
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Train an epoch in every way; compare each with the reference, and the yardsticks."""
+    """Train an epoch in every way; compare each way with the reference, and the pairs in `YARDSTICKS`."""
     size, ways = (SIZE_CUDA, WAYS_CUDA) if device.startswith("cuda") else (SIZE, WAYS)
     with tempfile.TemporaryDirectory() as folder:
         images, what = training_images(Path(folder), device)
@@ -100,7 +101,7 @@ def measured(size: Size, ways: dict[str, Way], images: ImageArrays, device: str)
 
 
 def epoch(size: Size, way: Way, images: ImageArrays, device: str) -> Epoch:
-    """Train for the first epoch of a search of the paper's length."""
+    """Train the first epoch of a search that is configured for the paper's number of epochs."""
     forget()
     determinism.apply(way.seed, device, 1)
     precision.apply(way.precision)
@@ -122,10 +123,10 @@ def epoch(size: Size, way: Way, images: ImageArrays, device: str) -> Epoch:
 
 
 def compared(ours: Epoch, theirs: Epoch) -> dict[str, Any]:
-    """The difference between the moves of two searches, relative to those of the second, and the agreement of choices.
+    """Compare the moves of two searches, relative to those of the second, and the choices made from their alphas.
 
-    `best_operation_alike` is the fraction of the edges of both kinds of cell that have the same best operation.
-    `genotype_alike` is the fraction of the second genotype's edges that the first genotype also has.
+    `best_operation_alike` is the fraction of edges, in both kinds of cell, whose best operation is the same in both
+    searches. `genotype_alike` is the fraction of the second genotype's edges that the first genotype also has.
     """
     our_moves, their_moves = _moves(ours), _moves(theirs)
     apart, moved = _sizes(our_moves - their_moves), _sizes(their_moves)
@@ -143,7 +144,7 @@ def compared(ours: Epoch, theirs: Epoch) -> dict[str, Any]:
 
 
 def _moves(found: Epoch) -> torch.Tensor:
-    """The moves of all alphas, last minus first, as a double tensor (values,)."""
+    """The changes of all alphas during the epoch, as a flat double tensor."""
     before, after = (torch.tensor([*of_both.values()], dtype=torch.float64) for of_both in (found.before, found.after))
     return (after - before).flatten()
 
@@ -153,7 +154,7 @@ def _sizes(values: torch.Tensor) -> dict[str, float]:
 
 
 def _rows(ours: Epoch, theirs: Epoch) -> list[tuple[list[float], list[float]]]:
-    """For each edge of both kinds of cell, its last alphas in both searches."""
+    """For each edge in both kinds of cell, the pair of its final alphas in the two searches."""
     return [pair for kind, rows in ours.after.items() for pair in zip(rows, theirs.after[kind], strict=True)]
 
 

@@ -1,12 +1,12 @@
-"""A step and an evaluation of the retraining of `dropnas_c10`: the stage's code and a plain loop, timed in turns.
+"""Times a step and an evaluation in the retraining of `dropnas_c10`: the stage's code compared with a plain loop.
 
-Design choices: the fast way is the stage's code; on a GPU its step is recorded as a CUDA graph. The plain way is a loop
-as one would write it by hand: the modules as they are, torch's optimiser with `foreach`, random numbers drawn batch by
-batch on the device. Neither way reads values back from the device. The time of the fast way includes drawing the random
-numbers of an epoch. Both have AutoAugment, drop-path and the auxiliary tower, so that they do the same work, on images
-of noise. In the evaluation the fast way also gathers and normalises the images. Peak memory on a CPU is that of a
-process that made one step. On a GPU, the plain way is also measured with channels last, and the precisions are measured
-one after another. The measurements of `make gpu` follow.
+Design choices: the two ways are timed in turns. The fast way is the stage's code; on a GPU its step is recorded as a
+CUDA graph. The plain way is a loop as one would write it by hand: unmodified modules, torch's optimiser with `foreach`,
+and random numbers drawn on the device for each batch. Neither way reads values back from the device. The time of the
+fast way includes drawing the random numbers of an epoch. Both ways train on noise images with AutoAugment, drop-path
+and the auxiliary tower, so they do the same work. In the evaluation, however, only the fast way gathers and normalises
+the images. On a CPU, peak memory is that of a separate process that runs one step. On a GPU, the plain way is also
+measured with channels last, and the precisions are measured one after another. The measurements of `make gpu` follow.
 """
 
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ RATE = 0.1
 
 @dataclass(frozen=True)
 class Size:
-    """A retraining to be timed: network, batch, image side, test batch, and number of rounds."""
+    """A retraining to be timed: network, batch size, image side, number of test images, and number of rounds."""
 
     cells: int
     channels: int
@@ -65,8 +65,8 @@ STEPS_CUDA = 20  # steps per epoch, with one wait at the end
 def measure(device: str, only: str | None = None, tiny: bool = False) -> Iterator[tuple[str, Any]]:
     """Images per second of both ways in training and evaluation, their ratio, memory, and launches.
 
-    Then images per second of the fast way at other batch sizes. `only="layouts"` makes only the measurements of
-    `make gpu`, in a tiny size if `tiny`.
+    Images per second of the fast way at other batch sizes follow. With `only="layouts"`, only the measurements of
+    `make gpu` are taken; `tiny` runs these at a tiny size.
 
     Raises:
         DropnasError: there is no such part.
@@ -152,7 +152,7 @@ def _measured(size: Size, kind: Precision, device: str) -> dict[str, Any]:
 
 
 def _paces(size: Size, kind: Precision, device: str) -> dict[str, Any]:
-    """Both ways in turns, in training and evaluation; on a GPU, also the launches and waits of the host in a step."""
+    """Time both ways in turns, in training and evaluation; on a GPU, also count launches and waits in a step."""
     forget()
     precision.apply(kind)
     made = _training(size, kind, device)
@@ -186,7 +186,7 @@ def _steps(device: str) -> int:
 
 
 def _pace(size: Size, device: str) -> dict[str, Any]:
-    """Images per second of only the fast way, in fp32."""
+    """Images per second of the fast way alone, in fp32."""
     forget()
     precision.apply("fp32")
     made = _training(size, "fp32", device)

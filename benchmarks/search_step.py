@@ -1,15 +1,15 @@
 """A step of the search: by the plain supernet, by the engine for a single seed, and by the engine for groups of seeds.
 
-Design choices: the timed steps are those of the stage (augmentation, masks, both optimisers), on images of noise. The
-time includes drawing the random numbers of an epoch. A rate counts the images of all seeds. On a CPU, three ways run in
-turns: the plain supernet; a single seed, which skips dropped operations; and a group of one seed, which computes them.
-Groups of several seeds then run in turns, too. On a GPU, a group of one seed is measured with Triton's kernels and with
-torch's, followed by the measurements of `make gpu`. The first start on a GPU finds no compiled kernels if Triton's
-cache is empty; a second start finds them all. Peak memory is that of one way's first step, on a CPU in a separate
-process. The share of the arithmetic counts the floating-point operations of the plain supernet's forward pass with
-nothing dropped, three times for a step. The share of the bandwidth counts each tensor kept for the backward pass as
-written once and read once, so it is a lower bound. To show how the cost grows, further sizes each change one number of
-a first size.
+Design choices: the timed steps are those of the stage, including augmentation, masks and both optimisers; the images
+are noise. The time includes drawing the random numbers of an epoch. A rate counts the images of all seeds. On a CPU,
+three ways are timed in turns: the plain supernet; a single seed, which skips dropped operations; and a group of one
+seed, which computes them. Groups of several seeds are then timed in the same manner. On a GPU, a group of one seed is
+measured with Triton's kernels and with torch's, followed by the measurements of `make gpu`. On a GPU, the first start
+compiles Triton's kernels unless they are in Triton's cache; a second start finds them all. Peak memory is measured
+during the first step of each way, on a CPU in a separate process. For the share of the arithmetic, a step is taken to
+cost three forward passes of the plain supernet with nothing dropped. For the share of the bandwidth, each tensor kept
+for the backward pass is counted as written once and read once, so this share is a lower bound. To show how the cost
+grows, a base size is measured, and variants that each change one of its numbers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -46,10 +46,10 @@ FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 3, steps=4, preci
 def measure(
     device: str, only: str | None = None, tiny: bool = False, strategies: bool = False
 ) -> Iterator[tuple[str, Any]]:
-    """Rates of all ways and their ratios, peak memory, time to the first step, shares of the limits, growth with size.
+    """Measure all ways: rates, ratios, peak memory, time to the first step, shares of the limits, growth with size.
 
     `only` selects a part of the measurements for a GPU. `strategies` measures a step of every search method instead.
-    With either of them, `tiny` makes the sizes tiny.
+    With either of them, `tiny` selects tiny sizes.
 
     Raises:
         DropnasError: there is no such part, or `only` and `strategies` were both requested.
@@ -80,7 +80,7 @@ def _all_ways(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, Any]:
-    """Measure all ways for one seed, in turns."""
+    """Measure all ways for one seed, timed in turns."""
     ways = WAYS_CUDA if device.startswith("cuda") else WAYS
     trained = {way: Trained(size, way, device) for way in ways}
     starts = {way: trained[way].started() for way in ways}
@@ -122,7 +122,7 @@ def _groups(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int
 
 
 def _growth(first: Size, device: str) -> Iterator[tuple[str, Any]]:
-    """Measure a first size, and sizes that each differ from it in one number."""
+    """Measure the size `first`, and variants that each change one of its numbers."""
     changes: list[dict[str, int]] = [{}, {"cells": 2 * first.cells}, {"channels": 2 * first.channels}]
     changes += [{"batch": 2 * first.batch}, {"seeds": 2}, {"seeds": 4}]
     for change in changes:
@@ -143,7 +143,7 @@ def _alone(size: Size, device: str) -> dict[str, Any]:
 
 
 def _peak_in_a_process(size: Size, way: Way) -> int:
-    """The peak memory of a process that makes a step on a CPU, in bytes."""
+    """The peak memory, in bytes, of a process that runs one step on a CPU."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_peak_here, size, way).result()
 
@@ -172,7 +172,7 @@ def _shares(size: Size, step: Callable[[], object], pace: float, bounds: dict[st
 
 
 def _flops(size: Size) -> float:
-    """The floating-point operations of the plain supernet's forward pass for an image."""
+    """The number of floating-point operations in the plain supernet's forward pass for one image."""
     with torch.device("meta"):
         supernet = Supernet(ORIGINAL, size.channels, size.cells, 10)
         images, alphas = torch.empty(1, 3, size.side, size.side), torch.empty(14, 8)

@@ -1,15 +1,15 @@
-"""Simulates reproductions with a known truth, in which only undecided experiments get more seeds.
+"""Simulates reproductions whose true errors are known, and in which only undecided experiments get more seeds.
 
-A look judges all verdicts after a given number of seeds. This benchmark simulates two schedules: looks at 3, 4, 5, 6, 7
-and 8 seeds, and looks at 3, 5, 8 and 16 seeds. For each schedule, it prints the share of reproductions that have a
-wrong verdict at any look. It also prints the cost, compared with eight seeds for every experiment. `--tiny` draws fewer
-reproductions.
+At each look, all verdicts are judged from the seeds computed so far. This benchmark simulates two schedules: looks at
+3, 4, 5, 6, 7 and 8 seeds, and looks at 3, 5, 8 and 16 seeds. For each schedule, it prints the share of reproductions
+that have a wrong verdict at any look. It also prints the cost, compared with eight seeds for every experiment. `--tiny`
+draws fewer reproductions.
 
-Design choices: the questions are those of `params/paper.yaml`, and the judging code is that for real runs. In the worst
-case of a claim, one of its comparisons has no difference, and all others have differences that are easily shown. A
-table counts as wrong if any of its verdicts is wrong. Costs are in the authors' V100-days: a search as printed, one day
-for a retraining. ImageNet, the augmented trainings and Figure 5 cost the same in a sequential and a fixed plan and are
-left out.
+Design choices: the questions are those of `params/paper.yaml`, and verdicts are judged by the same code as for real
+runs. In the worst case of a claim, one of its comparisons has no difference, and all others have differences that are
+easily shown. A table counts as wrong if any of its verdicts is wrong. Costs are in V100-days: for a search, the time
+that the authors report; for a retraining, one day. ImageNet, the augmented trainings and Figure 5 are left out, because
+they cost the same in a sequential plan as in a fixed one.
 """
 
 from collections.abc import Iterator
@@ -53,9 +53,10 @@ def measure(device: str, *, tiny: bool = False) -> Iterator[tuple[str, Any]]:
 
 
 def hours(asking: Asking, schedule: tuple[int, ...], count: int) -> dict[str, dict[str, Any]]:
-    """The cost relative to eight seeds of everything, and what is decided, in two cases.
+    """The relative cost, and the shares of numbers decided and of claims that hold, in two cases.
 
-    In the first case, the paper's numbers are true. In the second case, every method has the error of DropNAS.
+    The cost is relative to eight seeds for every experiment. In the first case, the paper's numbers are true. In the
+    second case, every method has the error of DropNAS.
     """
     questions = asking.questions
     days = np.array([ROLES[one.role].search_days + AUTHORS_RETRAINING_DAYS for one in asking.experiments])
@@ -76,12 +77,12 @@ def hours(asking: Asking, schedule: tuple[int, ...], count: int) -> dict[str, di
 
 
 def wrong(questions: Questions, schedule: tuple[int, ...], count: int, scatter: float) -> dict[str, float]:
-    """For each kind of wrong verdict, the share of reproductions with one at any look, in the worst table or claim.
+    """For each kind of wrong verdict, the share of reproductions affected at any look, in the worst table or claim.
 
     Args:
         questions, schedule: the questions, and the number of seeds at each look.
         count: number of reproductions.
-        scatter: our standard deviations, relative to the paper's.
+        scatter: standard deviations of our runs, as multiples of the paper's.
     """
     stds = scatter * np.array([prior.std for prior in questions.priors])
     claims = replace(questions, numbers=())
@@ -113,7 +114,10 @@ def _dropnas(asking: Asking, role: str) -> float:
 def _simulated(
     questions: Questions, schedule: tuple[int, ...], stds: Array, margins: float, count: int
 ) -> tuple[Questions, Judged]:
-    """Simulate reproductions; each draws the paper's runs again. Our true errors are shifted by `margins` margins."""
+    """Simulate reproductions, each with newly drawn runs of the paper.
+
+    Our true errors are shifted by `margins` times the margin of each number.
+    """
     truth = Truth(shifted(questions, margins), stds)
     return questions, simulate(questions, schedule, truth, count, seed=1, paper=_drawn_again)
 
@@ -178,7 +182,7 @@ def _by_claim(questions: Questions, shares: Array) -> dict[str, float]:
 
 
 def shifted(questions: Questions, margins: float) -> Array:
-    """The priors' means; for experiments with a printed number, they are shifted.
+    """The means of the priors, shifted for experiments that have a printed number.
 
     The shift is `margins` times the margin of the number, alternately up and down.
     """

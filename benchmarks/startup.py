@@ -2,9 +2,9 @@
 
 Design choices: the real command of a job runs, from a frozen plan, on so few bundled images that an epoch is one step.
 The clock stops at the line that reports the end of this epoch, so the time includes the evaluation of a few test
-images. All stages take turns. A first round is not counted, because it reads imports from the disk. CPU time is that of
-the whole process and is meaningful even on a busy machine. On a GPU, the first step includes the start of CUDA, the
-warm-up and the capture of a CUDA graph, and there are fewer rounds.
+images. All stages take turns. The first round is not counted, because it has to read the imported modules from the
+disk. CPU time is that of the whole process and is meaningful even on a busy machine. On a GPU, the first step includes
+the start of CUDA, the warm-up and the capture of a CUDA graph, and there are fewer rounds.
 """
 
 import os
@@ -35,7 +35,7 @@ REPETITIONS, REPETITIONS_CUDA = 7, 2
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """The seconds from the start of a process to its first step, for each stage, and those of `import torch`."""
+    """The seconds from the start of a process to its first step, for each stage, and the seconds of `import torch`."""
     repetitions = REPETITIONS_CUDA if device.startswith("cuda") else REPETITIONS
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -61,7 +61,7 @@ def _on(device: str, root: Path) -> Path:
 
 
 def _counted(way: Way, used: list[float]) -> Way:
-    """The same way, which also records the CPU time of the processes that it starts."""
+    """Wrap a way so that it also appends the CPU time of the processes that it starts to `used`."""
 
     def once() -> float:
         before = sum(os.times()[2:4])
