@@ -12,9 +12,7 @@ REPETITIONS = 5
 
 
 def limits(device: str) -> dict[str, float]:
-    """The highest measured rates: bytes read and written per second by a copy, and FLOPs per second by a matrix
-    product.
-    """
+    """The highest measured rates: bytes read and written per second by a copy, and FLOPs per second by a product."""
     copied, side = (COPIED_CUDA, SIDE_CUDA) if device.startswith("cuda") else (COPIED, SIDE)
     source = torch.ones(copied, device=device)
     target, square = torch.empty_like(source), torch.ones(side, side, device=device)

@@ -4,12 +4,12 @@ Design choices: the timed steps are those of the stage, including augmentation, 
 are noise. The time includes drawing the random numbers of an epoch. A rate counts the images of all seeds. On a CPU,
 three ways are timed in turns: the plain supernet; a single seed, which skips dropped operations; and a group of one
 seed, which computes them. Groups of several seeds are then timed in the same manner. On a GPU, a group of one seed is
-measured with Triton's kernels and with torch's, followed by the measurements of `make gpu`. On a GPU, the first start
+measured with Triton's kernels and with torch's, followed by the measurements of `make gpu`. The first start there
 compiles Triton's kernels unless they are in Triton's cache; a second start finds them all. Peak memory is measured
-during the first step of each way, on a CPU in a separate process. For the share of the arithmetic, a step is taken to
-cost three forward passes of the plain supernet with nothing dropped. For the share of the bandwidth, each tensor kept
-for the backward pass is counted as written once and read once, so this share is a lower bound. To show how the cost
-grows, a base size is measured, and variants that each change one of its numbers.
+during the first step of each way; on a CPU, each way runs in a separate process for this. For the share of the
+arithmetic, a step is taken to cost three forward passes of the plain supernet with nothing dropped. For the share of
+the bandwidth, each tensor kept for the backward pass is counted as written once and read once, so this share is a lower
+bound. To show how the cost grows, a base size is measured, and variants that each change one of its numbers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
