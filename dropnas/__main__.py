@@ -1,4 +1,4 @@
-"""`python -m dropnas`. This file runs in any Python 3, so that it can report an old interpreter in one line."""
+"""Runs `python -m dropnas`. This file works in any Python 3, so that it can reject an old one with a one-line error."""
 
 import sys
 

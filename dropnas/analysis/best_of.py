@@ -9,7 +9,7 @@ The two-sided test, the confidence interval and the equivalence test are therefo
 1 is the prediction t-test of a single training.
 
 Design choices: the expectation is computed by quadrature (Gauss-Hermite over Z, Gauss-Legendre over S), which is
-deterministic and far more exact than a verdict needs. The reported difference is median-unbiased: the median of the
+deterministic and far more accurate than a verdict needs. The reported difference is median-unbiased: the median of the
 lowest error of m further runs of ours, minus the printed error. The lowest of our n runs is comparable with the printed
 one only if n = m, so it is not used.
 """
@@ -25,25 +25,25 @@ from scipy.special import ndtr
 from dropnas.analysis.comparison import CONFIDENCE, Comparison, Sample
 
 NORMAL_NODES, SPREAD_NODES = 64, 400
-TAIL = 1e-14  # neglected probability beyond the largest S
-ALIKE = (0.55, 1.8)  # our deviation / the paper's: limits between which at most 5 % of verdicts are wrong
-FARTHEST = 1e7  # limit of the search for a quantile, in units of our deviation
+TAIL = 1e-14  # probability that S exceeds the range of the quadrature, which is neglected
+ALIKE = (0.55, 1.8)  # limits for our deviation / the paper's; at most 5 % of verdicts are wrong between them
+FARTHEST = 1e7  # bound of the numerical search for a quantile, in units of our deviation
 
 
 @cache
 def _normal_rule(n: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Quadrature nodes and weights for the expectation over Z/√n."""
+    """Return the quadrature nodes and weights for the expectation over Z/√n."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(NORMAL_NODES)
     return nodes / math.sqrt(n), weights / math.sqrt(2 * math.pi)
 
 
 @cache
 def _spread_rule(freedom: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Quadrature nodes and weights for the expectation over S.
+    """Return the quadrature nodes and weights for the expectation over S.
 
     The nodes are dense near 0, because small S determine the far quantiles of T.
     """
-    from scipy.stats import chi  # slow to import, and not needed for planning
+    from scipy.stats import chi  # imported only here: it is slow to import, and planning does not need it
 
     nodes, weights = np.polynomial.legendre.leggauss(SPREAD_NODES)
     largest = float(chi.isf(TAIL, freedom))
@@ -57,7 +57,7 @@ def lowest_below(t: float, n: int, m: int) -> float:
 
     Args:
         t: the threshold, in units of the sample deviation of the n runs.
-        n: number of runs behind the mean and the deviation, at least 2.
+        n: number of runs from which the mean and the deviation are computed, at least 2.
         m: number of new runs, at least 1.
     """
     if n < 2 or m < 1:
@@ -69,19 +69,19 @@ def lowest_below(t: float, n: int, m: int) -> float:
 
 @cache
 def quantile(probability: float, n: int, m: int) -> float:
-    """The t for which `lowest_below` has this probability."""
+    """Return the t at which `lowest_below` equals `probability`."""
     from scipy.optimize import brentq
 
     return float(brentq(lambda t: lowest_below(t, n, m) - probability, -FARTHEST, FARTHEST, xtol=1e-10))
 
 
 def expected_lowest(ours: Sample, m: int) -> float:
-    """The lowest error to expect from m runs like ours: the median of its predictive distribution."""
+    """Predict the lowest error of m further runs like ours, as the median of its predictive distribution."""
     return ours.mean + quantile(0.5, ours.n, m) * ours.std
 
 
 def scatter_alike(ours: Sample, paper: Sample) -> bool:
-    """Whether the two deviations are close enough to assume a common distribution."""
+    """Return whether the two deviations are close enough to assume a common distribution."""
     return ALIKE[0] <= ours.std / paper.std <= ALIKE[1] if paper.std else not ours.std
 
 
@@ -90,10 +90,10 @@ def compare_lowest(ours: Sample, printed: float, m: int, margin: float, paper: S
 
     Args:
         printed: the lowest error of m runs.
-        m: number of runs behind the printed error; 1 for a single training.
+        m: number of runs among which the printed error is the lowest; 1 for a single training.
         margin: the largest difference that counts as agreement, in the unit of the errors.
-        paper: the m runs, if their deviation is printed. If that deviation differs too much from ours, p-values are 1
-            and there is no interval.
+        paper: the summary of the m runs, if their deviation is printed. If that deviation differs too much from ours,
+            p-values are 1 and there is no interval.
     """
     if not ours.std:
         return Comparison(ours.mean - printed, None, 1.0, 1.0)
