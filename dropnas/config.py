@@ -189,7 +189,7 @@ class Parameters:
         reproduction: whether protocol and data are the paper's, so that results may be compared with the paper.
         datasets: for each of the paper's data sets (`cifar10`, `cifar100`, `imagenet`), the data set to use.
         seeds: number of searches of each setting, with seeds 0, 1, …. With `{looks: [3, 5], most: 8}` instead, every
-            setting gets 3 seeds, and a setting that is still undecided then gets 5 and finally 8 (docs/ladder.md).
+            setting starts with 3 seeds. As long as it is undecided, it is extended to 5 and then to 8 (docs/ladder.md).
         seeds_of: number of seeds of a table or figure, by its name, if it differs from `seeds`.
         seeds_at: number of seeds of an experiment, if it differs from `seeds`; the key is the folder of its first
             training.

@@ -1,4 +1,4 @@
-"""Tests whether the claims of the paper hold.
+"""Statistical tests that decide whether a claim holds.
 
 There are six kinds of claims: one method is better than others; a contrast is positive; a correlation is higher than
 another correlation or a fixed number; one count is higher than another; something is rare; a printed best error is

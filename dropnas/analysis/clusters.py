@@ -1,8 +1,8 @@
 """Clusters the operations of an edge by the inner products of their features (Figures 1, 4; Sections 2.2, 5.2).
 
 Design choices: the coordinates are computed from the inner products and preserve all distances. K-means, PCA and
-silhouette therefore give the same results as on the full features. PCA does not fix the sign of an
-axis, so the sign is chosen to make the coordinate of the farthest point positive.
+silhouette therefore give the same results as on the full features. PCA does not fix the sign of an axis, so the sign is
+chosen to make the coordinate of the farthest point positive.
 """
 
 import numpy as np

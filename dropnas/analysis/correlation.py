@@ -1,9 +1,9 @@
 """The correlation stage: does the weight p of Eq. 1 predict how good an operation is on its own (Figure 5)?
 
 Design choices: the "predicted alpha" of Figure 5 is between 0.10 and 0.16, around 1/8. It is therefore p of Eq. 1, a
-softmax over all eight operations (Section 5.5). The accuracy is the best test accuracy over all epochs, as everywhere
-in the paper; the accuracy of the final epoch is also recorded. Seven points are few, so Pearson's and Spearman's
-coefficients have 95 % intervals. Both intervals use Fisher's z. For Spearman's rho, the variance of z is
+softmax over all eight operations (Section 5.5). The stand-alone accuracy is the best test accuracy over all epochs, as
+everywhere in the paper; the accuracy of the final epoch is also recorded. Seven points are few, so Pearson's and
+Spearman's coefficients have 95 % intervals. Both intervals use Fisher's z. For Spearman's rho, the variance of z is
 (1 + rho^2 / 2) / (n - 3), as derived by Bonett and Wright (2000). A coefficient of ±1 has no interval: Fisher's z is
 infinite, and an interval of width zero would claim certainty. Spearman's p-value comes from a permutation test, because
 the usual t approximation needs many points. The test is exact for up to EXACT permutations.
@@ -88,7 +88,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> Coefficient:
 
 
 def _coefficient(value: float, variance: float, p_value: float) -> Coefficient:
-    """Return a coefficient with its p-value and with an interval based on Fisher's z, except at ±1."""
+    """Return a coefficient with its p-value and its interval from Fisher's z. At ±1, there is no interval."""
     value = max(-1.0, min(1.0, float(value)))
     if math.isclose(abs(value), 1.0, abs_tol=1e-12):
         return Coefficient(float(round(value)), None, None, float(p_value))

@@ -27,6 +27,6 @@ def effective(p_d: float, size: int = PAPER_GROUP) -> float:
 
 
 def both(p_d: float) -> str:
-    """Format the nominal rate, followed by the effective one if they differ visibly: "0.75 (effective 0.63)"."""
+    """Format the nominal rate, and the effective one if it differs by 0.005 or more: "0.75 (effective 0.63)"."""
     nominal, real = f"{p_d:.3g}", f"{effective(p_d):.2f}"
     return nominal if abs(p_d - effective(p_d)) < 0.005 else f"{nominal} (effective {real})"

@@ -21,7 +21,7 @@ class Number:
     experiment: int  # index of the experiment whose runs are compared
     printed: float  # the printed mean
     std: float  # standard deviation (n - 1) of the paper's runs
-    of: int  # number of the paper's runs that the printed mean averages
+    of: int  # number of the paper's runs over which the mean is taken
     margin: float  # the largest difference that counts as agreement
 
 

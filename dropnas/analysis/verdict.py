@@ -1,9 +1,9 @@
 """Verdicts on the comparisons of one table.
 
 Design choices: "no significant difference" is not agreement. Agreement therefore has its own test (equivalence within a
-margin), and a number that neither test decides is undecided. Differences and agreements are two families of
-tests, and Holm's correction is applied to each. If a table has no true differences, the probability of any "differs" is
-at most 5 %. If every number is off by the margin, the probability of any "agrees" is at most 5 %. A difference that is
+margin), and a number that neither test decides is undecided. Differences and agreements are two families of tests,
+and Holm's correction is applied to each. If a table has no true differences, the probability of any "differs" is at
+most 5 %. If every number is off by the margin, the probability of any "agrees" is at most 5 %. A difference that is
 significant, but significantly smaller than the margin, counts as agreement.
 
 Holm's correction has the same guarantee as Bonferroni's, and rejects more. The false discovery rate is not used because

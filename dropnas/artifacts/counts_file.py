@@ -8,7 +8,7 @@ from dropnas.artifacts.json_file import JsonFile, plain
 
 @dataclass(frozen=True)
 class Counted:
-    """The size of one published architecture, built as the network of one table."""
+    """The size of one published architecture in the evaluation network of one table."""
 
     architecture: str  # its id
     name: str

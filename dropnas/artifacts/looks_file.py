@@ -18,7 +18,7 @@ class LookedNumber:
     row: str
     column: str
     verdict: str  # agrees, differs or undecided
-    look: int  # the look that decided or stopped the question, otherwise the last one; counts from 1, 0 means none
+    look: int  # number of the look that decided or stopped the question, otherwise of the last look; 0 if none
     seeds: int  # number of seeds at that look
     when: str  # what happened at that look, in words
     difference: float | None  # ours minus the paper's at that look

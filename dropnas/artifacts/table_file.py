@@ -60,4 +60,4 @@ class TableFile(JsonFile):
     notes: tuple[str, ...]  # notes on how to read the table
     row_header: str  # heading of the column that contains the row labels
     numbers: tuple[TableNumber, ...]  # row by row
-    architectures: dict[str, TrainedArchitecture]  # for each row that shows a number of parameters
+    architectures: dict[str, TrainedArchitecture]  # keyed by row, for the rows that show parameter counts

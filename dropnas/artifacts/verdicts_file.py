@@ -76,7 +76,7 @@ class ClaimResult:
     outcome: str
     detail: str
     comparisons: tuple[Compared, ...]
-    comparable: bool  # whether our runs may be compared with the paper; False for other data or sizes
+    comparable: bool  # whether our runs may be compared with the paper; False if their data or sizes differ
     by_final_epoch: Decided | None = None  # the decision by our final test errors; None if they are not tested
     by_paper: Decided | None = None  # the decision by the paper's printed numbers; None if it prints none
 

@@ -1,9 +1,9 @@
 """Decodes and resizes images; docs/decisions.md, "ImageNet's pixels", compares the results with Pillow's.
 
 Design choices: torchvision (libjpeg-turbo) decodes JPEGs. Pillow decodes everything else: ImageNet contains a PNG and
-about twenty CMYK images named .JPEG. If torchvision no longer has a decoder, Pillow decodes all images.
-Images are resized by torch's antialiased bilinear filter, which uses integer arithmetic. Its result therefore does not
-depend on the instruction set, whereas the result of torchvision's `resize` does.
+about twenty CMYK images named .JPEG. If torchvision no longer has a decoder, Pillow decodes all images. Images
+are resized by torch's antialiased bilinear filter, which uses integer arithmetic. Its result therefore does not depend
+on the instruction set, whereas the result of torchvision's `resize` does.
 """
 
 import io
