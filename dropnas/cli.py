@@ -63,7 +63,7 @@ Specs = Annotated[list[Path], Argument(help="Specs of runs, from the folder spec
 
 
 def _shipped(named: Path | None) -> Path | None:
-    """The named parameter file or, if it does not exist, the package's file of that name."""
+    """The given parameter file or, if it does not exist, the file of the same name that the package ships."""
     from dropnas.pipeline.shipped import parameter_file
 
     return named and parameter_file(named)
@@ -184,7 +184,7 @@ def inspect(
     squeeze_excitation: Annotated[bool, Option(help="ImageNet only.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the parameters and multiply-adds of a genotype in an evaluation network of the paper."""
+    """Print the number of parameters and multiply-adds of a genotype in one of the paper's evaluation networks."""
     from dropnas.evaluate.inspect import describe
     from dropnas.space.published import load_genotype
 
@@ -381,7 +381,7 @@ def archive(
 
 @sharing()
 def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
-    """After a refactoring: give finished trainings their new identities, if a trial shows that no byte changed."""
+    """After a refactoring, give finished trainings their new identities if a trial shows that no byte changed."""
     from dropnas.pipeline.adoption.adopt import adopt as adopt_runs
 
     done = adopt_runs(parameters, root, _print)
@@ -419,7 +419,7 @@ def run(
     require_targets(settings, context.args)
     require_ready(parameters, context.args, root, _print)
     if settings.looks and not settings.look:
-        from dropnas.pipeline.looks import run_looks  # imports statistical code, which other starts do not need
+        from dropnas.pipeline.looks import run_looks  # imports statistical code, needed only here
 
         start = partial(_start, options=context.args, root=root, verbose=verbose)
         sys.exit(run_looks(parameters, root, start, _print))
@@ -444,7 +444,7 @@ def doctor(
     as_json: AsJson = False,
     root: Root = HERE,
 ) -> None:
-    """Check this machine, the image and the cluster, with a remedy for each problem. It takes the options of `run`."""
+    """Check this machine, the container image and the cluster, and suggest remedies. Accepts the options of `run`."""
     from dropnas.doctor.examine import examine, report, situation, stops
 
     options = context.args
@@ -490,7 +490,7 @@ def schema() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error that the user can correct gives one line and status 1."""
+    """Run the command line. An error that the user can correct is reported in one line, with exit status 1."""
     if not os.environ.get("PYTHONSAFEPATH"):
         sys.path.insert(0, os.getcwd())  # for importing a user's package from the working directory
     encoding.replace_missing_signs()

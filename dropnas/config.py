@@ -2,8 +2,8 @@
 
 A parameter file says what to run, and at what size; `dropnas.pipeline.plan` determines the runs. The configuration
 classes are declared with their stages. Here they are joined, read from YAML, and checked by pydantic: unknown keys,
-wrong types and values out of range are rejected with file and field. The JSON Schema in `workflow/schemas/` is made
-from the same classes.
+wrong types and values out of range raise an error that names the file and the field. The JSON Schema in
+`workflow/schemas/` is made from the same classes.
 """
 
 import json
@@ -76,7 +76,7 @@ class Looks:
     """A schedule of seeds: after each look at the results, only undecided experiments get more seeds.
 
     Attributes:
-        looks: number of seeds at each look, increasing.
+        looks: number of seeds at each look, in increasing order.
         most: number of seeds of experiments that are still undecided after the last look.
     """
 
@@ -91,7 +91,7 @@ class Looks:
         return self.looks if self.looks[-1] == self.most else (*self.looks, self.most)
 
 
-Seeds = Annotated[  # with tags, an error is about the form that the file uses
+Seeds = Annotated[  # the tags limit errors to the form that the file uses
     Annotated[Count, Tag("[number]")] | Annotated[Looks, Tag("[looks]")],
     Discriminator(lambda value: "[looks]" if isinstance(value, dict | Looks) else "[number]"),
 ]
@@ -148,20 +148,20 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Machine:
-    """The resources that runs may use. They change no identity and are recorded with each run.
+    """The resources that runs may use. They are recorded with each run, but are not part of its identity.
 
     Attributes:
         device: `auto` takes a free GPU, or the CPU if there is none. It fails if the job has a GPU that torch does not
             see. `cpu`, `cuda` and `cuda:N` require that device.
-        threads: number of CPU threads of one job. It does not follow the machine's number of cores, because it changes
-            the rounding of sums.
+        threads: number of CPU threads of one job. The default does not depend on the machine's number of cores, because
+            the number of threads changes the rounding of sums.
         workers: number of processes that decode ImageNet's images.
         runs_per_job: number of runs that share one process, for each stage. Without an entry for `search`, the searches
             of one group (`search.group_seeds`) share a process.
         seeds_at_once: largest number of seeds in one group; 0 takes as many as fit into memory.
         transfer_processes: number of processes that share one training on ImageNet, each with its own GPU, threads and
             memory.
-        checkpoint_seconds: time between two checkpoints, which is the most work that a killed run loses.
+        checkpoint_seconds: time between two checkpoints. A killed run loses at most this much work.
         memory_mb: memory that a training job requests from a cluster; on a CPU it also limits `seeds_at_once`.
         runtime_minutes: time that a training job requests from a cluster.
     """
@@ -188,13 +188,13 @@ class Parameters:
         description: the purpose of this file, in a sentence or two.
         reproduction: whether protocol and data are the paper's, so that results may be compared with the paper.
         datasets: for each of the paper's data sets (`cifar10`, `cifar100`, `imagenet`), the data set to use.
-        seeds: number of searches of each setting, with seeds 0, 1, …; or `{looks: [3, 5], most: 8}`, which gives all
-            settings the first number of seeds and undecided ones the next numbers (docs/ladder.md).
+        seeds: number of searches of each setting, with seeds 0, 1, …. With `{looks: [3, 5], most: 8}` instead, every
+            setting starts with 3 seeds. As long as it is undecided, it is extended to 5 and then to 8 (docs/ladder.md).
         seeds_of: number of seeds of a table or figure, by its name, if it differs from `seeds`.
         seeds_at: number of seeds of an experiment, if it differs from `seeds`; the key is the folder of its first
             training.
         look: the look of `seeds.looks` that this file starts; `run` writes it, together with `seeds_at`.
-        best_of_seeds: whether to make the runs that need the best of the seeds: augmented retrainings, ImageNet,
+        best_of_seeds: whether to make the runs that need the best of several seeds: augmented retrainings, ImageNet,
             Figures 3 and 5.
         retrainings: number of retrainings of each genotype. The first one has the seed of its search.
         tables: tables to build. Tables of published cells and of the baselines can also be built on request.
@@ -208,13 +208,13 @@ class Parameters:
         spaces: the user's own search spaces.
         published: published architectures that are retrained as baselines; empty means all.
         architectures: the user's own architectures, which are retrained in addition to the published ones.
-        search: settings of the searches. A setting that differs from its default applies to all methods. A setting at
-            its default leaves each method its authors' choice.
+        search: settings of the searches. A setting that differs from its default applies to all methods. If a setting
+            has its default, each method uses the value that its authors chose.
         derive: settings of the derivation of genotypes.
         retrain: settings of the retrainings on CIFAR.
         clusters: settings of the feature clusters of Figures 1 and 4.
         augmented: settings of the augmented retrainings of Tables 1 and 2.
-        select: choice of the best of several seeds.
+        select: how to choose the best of several seeds.
         transfer: settings of the trainings on ImageNet.
         machine: resources that the runs may use.
     """
@@ -257,7 +257,7 @@ class Parameters:
 
     @property
     def first_seeds(self) -> int:
-        """The number of seeds that every experiment has at least."""
+        """The number of seeds at the first look, or the fixed number of seeds."""
         return self.seeds.looks[0] if isinstance(self.seeds, Looks) else self.seeds
 
 
@@ -302,8 +302,8 @@ _Loader.add_implicit_resolver(
 def read_parameters(file: Path) -> Parameters:
     """Read and check a parameter file.
 
-    Raises a DropnasError if the file is missing or is not YAML, or a key or value is wrong; the error names file and
-    field.
+    Raises a DropnasError if the file is missing or is not YAML, or if a key or value is wrong. The error names the file
+    and the field.
     """
     remedy = "give a parameter file such as params/smoke.yaml"
     if file.exists() and not file.is_file():
@@ -325,7 +325,7 @@ def read_parameters(file: Path) -> Parameters:
 def write_parameters(parameters: Parameters, file: Path, header: Sequence[str]) -> None:
     """Write a parameter file from which these parameters can be read; defaults are left out, and a comment is added.
 
-    Raises a DropnasError if the file exists with other content.
+    Raises a DropnasError if the file already exists with different content.
     """
     values = TypeAdapter(Parameters).dump_python(parameters, mode="json", exclude_defaults=True)
     text = "".join(f"# {line}".rstrip() + "\n" for line in header)
@@ -461,7 +461,7 @@ def _of_lists(parameters: Parameters) -> Iterator[Fault]:
 
 
 def slug(text: str) -> str:
-    """Reduce a text to letters, digits and a few signs, for folder names and for keys of rows and columns."""
+    """Reduce a text to lower-case letters, digits and `.+-`, for folder names and for keys of rows and columns."""
     return re.sub(r"[^a-z0-9.+]+", "-", text.lower()).strip("-")
 
 

@@ -1,4 +1,4 @@
-"""The tests that decide a claim.
+"""Statistical tests that decide whether a claim holds.
 
 There are six kinds of claims: one method is better than others; a contrast is positive; a correlation is higher than
 another correlation or a fixed number; one count is higher than another; something is rare; a printed best error is
@@ -7,8 +7,9 @@ reached.
 Design choices: every test is one-sided in the direction of the claim. The same test in the opposite direction decides
 whether the claim is contradicted. A claim about several comparisons holds only if each of them is significant. This
 needs no correction (intersection-union test): a false claim has a false comparison, and that one would have to be
-significant too. In the opposite direction, one significant comparison contradicts the claim, so these tests have Holm's
-correction. The same functions take our runs and the paper's printed means, so the same standard applies to both.
+significant too. In the opposite direction, one significant comparison is enough to contradict the claim, so these
+p-values are corrected by Holm's method. The same functions test our runs and the paper's printed means, so the same
+standard applies to both.
 """
 
 import math
@@ -22,7 +23,7 @@ from dropnas.analysis.comparison import Comparison, Estimate, Sample, difference
 from dropnas.analysis.verdict import LEVEL, holm
 
 PERMUTATIONS = 20_000  # largest number of permutations; two groups of eight counts have 12,870
-FEWEST_POINTS = 4  # Fisher's z has the variance 1 / (n - 3)
+FEWEST_POINTS = 4  # Fisher's z has variance 1 / (n - 3)
 
 
 class Outcome(StrEnum):
@@ -39,12 +40,12 @@ class Decision:
     """The outcome of a claim, with the p-values of its comparisons."""
 
     outcome: Outcome
-    p_holds: tuple[float, ...]  # in the direction of the claim
-    p_opposite: tuple[float, ...]  # in the opposite direction, with Holm's correction
+    p_holds: tuple[float, ...]  # p-values in the direction of the claim
+    p_opposite: tuple[float, ...]  # p-values in the opposite direction, corrected by Holm's method
 
 
 def all_lower(pairs: Sequence[tuple[Sample, Sample]]) -> Decision:
-    """Test whether the first mean of each pair is lower than the second, by one-sided Welch's tests.
+    """Test whether the first mean of each pair is lower than the second, using one-sided Welch tests.
 
     Raises a ValueError if there are no pairs.
     """
@@ -58,19 +59,19 @@ def positive(estimate: Estimate) -> Decision:
 
 
 def correlation_higher(first: float, first_n: int, second: float, second_n: int | None) -> Decision:
-    """Test whether the first of two independent correlations is higher, by the difference of Fisher's z.
+    """Test whether the first of two independent correlations is higher, by comparing their Fisher z values.
 
     Args:
-        first, second: Pearson's coefficients, between -1 and 1.
+        first, second: Pearson correlation coefficients, between -1 and 1.
         first_n, second_n: numbers of points; `second_n` is None if `second` is a fixed number.
 
     Raises a ValueError if a coefficient is outside [-1, 1].
     """
     if min(first_n, second_n or first_n) < FEWEST_POINTS:
         return Decision(Outcome.TOO_FEW, (), ())
-    if first == second:  # the difference of z is undefined for two perfect correlations
+    if first == second:  # if both are 1 or -1, the difference of their z values is undefined
         return _decide([0.5], [0.5])
-    bias = 0.0 if second_n else second / (2 * (first_n - 1))  # bias of z; for two correlations it cancels
+    bias = 0.0 if second_n else second / (2 * (first_n - 1))  # bias of z; it cancels if both coefficients are estimates
     z = _fisher(first) - _fisher(second) - bias
     z /= math.sqrt(1 / (first_n - 3) + (1 / (second_n - 3) if second_n else 0.0))
     return _decide([float(ndtr(-z))], [float(ndtr(z))])
@@ -81,7 +82,10 @@ def _fisher(coefficient: float) -> float:
 
 
 def counts_higher(first: Sequence[float], second: Sequence[float]) -> Decision:
-    """Test whether the first counts are higher on average: a permutation test, exact for up to eight counts each."""
+    """Test whether the first counts are higher on average, using a permutation test.
+
+    The test is exact if neither group has more than eight counts.
+    """
     if min(len(first), len(second)) < 2:
         return Decision(Outcome.TOO_FEW, (), ())
     from scipy.stats import permutation_test  # slow to import, and not needed for planning
@@ -101,10 +105,12 @@ def counts_higher(first: Sequence[float], second: Sequence[float]) -> Decision:
 
 
 def seldom(cases: Sequence[tuple[int, int]]) -> Decision:
-    """Test whether something occurs in less than half of the seeds in every case: binomial tests.
+    """Test whether an event occurs in less than half of the seeds, using one binomial test for each case.
+
+    The claim holds only if the test of every case is significant.
 
     Args:
-        cases: for each case, the number of seeds in which it occurred, and the number of seeds.
+        cases: for each case, the number of seeds in which the event occurred, and the number of seeds.
     """
     if not cases or not all(n for _, n in cases):
         return Decision(Outcome.TOO_FEW, (), ())
@@ -114,7 +120,11 @@ def seldom(cases: Sequence[tuple[int, int]]) -> Decision:
 
 
 def reached(found: Comparison) -> Decision:
-    """Test whether our error reaches a printed one: equal within the margin, or lower; contradicted if it is higher."""
+    """Test whether our error is as low as a printed one.
+
+    The claim holds if our error is equal to the printed one within the margin, or significantly lower. It is
+    contradicted if our error is significantly higher.
+    """
     lower, higher = (found.p_differs if side else 1.0 for side in (found.difference < 0, found.difference > 0))
     return _decide([min(found.p_agrees, lower)], [higher])
 

@@ -1,8 +1,8 @@
 """Clusters the operations of an edge by the inner products of their features (Figures 1, 4; Sections 2.2, 5.2).
 
 Design choices: the coordinates are computed from the inner products and preserve all distances. K-means, PCA and
-silhouette therefore give the same results as on the full features. PCA does not fix the sign of an axis; here the sign
-is such that the farthest point is positive.
+silhouette therefore give the same results as on the full features. PCA does not fix the sign of an axis, so the sign is
+chosen to make the coordinate of the farthest point positive.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from dropnas.errors import DropnasError
 
 STARTS = 10  # restarts of K-means
 AXES = 2
-DIGITS = 9  # points that are equal to this many decimals count as one, because of rounding errors
+DIGITS = 9  # points that agree to this many decimals are treated as equal, because of rounding errors
 Gram = NDArray[np.float64]
 Points = NDArray[np.float64]
 
@@ -23,10 +23,10 @@ def coordinates(gram: Gram) -> Points:
     """Compute points whose distances match a matrix of inner products, with their mean at the origin.
 
     Args:
-        gram: inner products, (n, n).
+        gram: inner products, shape (n, n).
 
     Returns:
-        (n, n - 1), columns by decreasing variance.
+        The coordinates, shape (n, n - 1), with the columns in order of decreasing variance.
     """
     centring = np.eye(len(gram)) - 1 / len(gram)
     values, vectors = np.linalg.eigh(centring @ gram @ centring)

@@ -1,16 +1,16 @@
 """Compares two means, or a contrast of several, from their summaries: Welch's test, interval, equivalence.
 
-Design choices: the paper prints n, mean and deviation, so no function here needs the values of single runs. Variances
-are never pooled, because the errors of different methods vary differently. All results come from one estimate with its
-standard error and degrees of freedom (Welch-Satterthwaite), so the test, the interval and the equivalence test never
-contradict each other.
+Design choices: the paper prints n, mean and standard deviation, so no function here needs the values of individual
+runs. Variances are never pooled, because the errors of different methods vary differently. All results come from one
+estimate with its standard error and degrees of freedom (Welch-Satterthwaite), so the test, the interval and the
+equivalence test never contradict each other.
 
-Welch's approximation is too optimistic in the far tails that Holm's correction uses. If our deviation is three times
-the paper's, a table of twelve cells without any true difference would show a difference in 6 % of cases with eight runs
-on each side, in 9 % with five runs of ours, and in half of the cases with two. Two means are therefore compared with
-three degrees of freedom fewer than Welch's, but at least n - 1 of the smaller sample. If a sample has fewer than five
-runs, the degrees of freedom are n - 1 of the smaller sample (docs/verdicts.md). If no sample has any spread, p-values
-are 1 and there is no interval.
+Welch's approximation is too optimistic in the far tails that Holm's correction uses. Suppose that our standard
+deviation is three times the paper's, and that a table of twelve cells contains no true difference. The table would then
+show a difference in 6 % of cases if both sides have eight runs, in 9 % if we have five, and in half of the cases if we
+have two. To compare two means, Welch's degrees of freedom are therefore reduced by three, but not below n - 1, where n
+is the size of the smaller sample. If n is less than five, n - 1 degrees of freedom are used (docs/verdicts.md). If no
+sample has any spread, p-values are 1 and there is no interval.
 """
 
 import math
@@ -25,16 +25,16 @@ from dropnas.analysis.summary import Summary, summarise
 
 CONFIDENCE = 0.95  # level of every interval
 POWER = 0.8  # power for which the smallest detectable difference is computed
-FEW = 5  # runs; with fewer, Welch's degrees of freedom are useless in the tails
-OPTIMISM = 3  # number of degrees of freedom by which Welch's formula is too high in the tails
+FEW = 5  # number of runs below which Welch's degrees of freedom are useless in the tails
+OPTIMISM = 3  # degrees of freedom to subtract, because Welch's formula gives too many in the tails
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The summary of the runs behind a mean: their number, their mean, and their deviation (n - 1).
+    """The summary of the runs behind a mean: number, mean, and standard deviation (n - 1).
 
     Raises:
-        ValueError: there are fewer than two runs, the deviation is negative, or a number is not finite.
+        ValueError: there are fewer than two runs, the standard deviation is negative, or a number is not finite.
     """
 
     n: int
@@ -55,23 +55,23 @@ class Estimate:
     freedom: float  # degrees of freedom: Welch-Satterthwaite, or reduced by `cautious`
 
     def p_above(self, bound: float) -> float:
-        """One-sided p-value of the claim that the true value is greater than a bound."""
+        """One-sided p-value for the alternative that the true value is greater than a bound."""
         return float(stdtr(self.freedom, (bound - self.value) / self.error)) if self.error else 1.0
 
     def p_below(self, bound: float) -> float:
-        """One-sided p-value of the claim that the true value is less than a bound."""
+        """One-sided p-value for the alternative that the true value is less than a bound."""
         return float(stdtr(self.freedom, (self.value - bound) / self.error)) if self.error else 1.0
 
     def p_different(self) -> float:
-        """Two-sided p-value of the claim that the true value is not zero: Welch's test."""
+        """Two-sided p-value for the alternative that the true value is not zero (Welch's test)."""
         return min(1.0, 2 * min(self.p_above(0.0), self.p_below(0.0)))
 
     def p_within(self, margin: float) -> float:
-        """P-value of the claim that the true value is within ± margin: two one-sided tests (TOST)."""
+        """P-value for the alternative that the true value is within ± margin, by two one-sided tests (TOST)."""
         return max(self.p_above(-margin), self.p_below(margin))
 
     def smallest(self) -> float:
-        """The smallest true value that the one-sided 5 % test detects with a probability of 80 %."""
+        """The smallest true value that a one-sided test at the 5 % level detects with a power of 80 %."""
         return float(stdtrit(self.freedom, 0.95) + stdtrit(self.freedom, POWER)) * self.error
 
     def interval(self) -> tuple[float, float] | None:
@@ -84,28 +84,28 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One of our numbers compared with one of the paper."""
+    """The comparison of one of our numbers with the corresponding number in the paper."""
 
-    difference: float  # ours minus the paper's, in the unit of both
-    # the 95 % confidence interval of the difference, not corrected for other comparisons; None if no sample has any
-    # spread or, in the comparison of a lowest error, if the deviations differ too much
+    difference: float  # our number minus the paper's, in their common unit
+    # the 95 % confidence interval of the difference, not corrected for multiple comparisons. It is None if no sample
+    # has any spread. In the comparison of a lowest error, it is also None if the standard deviations differ too much
     interval: tuple[float, float] | None
-    p_differs: float  # two-sided p-value of a difference
+    p_differs: float  # two-sided p-value of the difference
     p_agrees: float  # p-value of equivalence within the margin
 
 
 def sample(values: Sequence[float]) -> Sample | None:
-    """Summarise values as a sample; None for fewer than two."""
+    """Summarise values as a sample, or return None if there are fewer than two."""
     return of_summary(summarise(values)) if len(values) > 1 else None
 
 
 def of_summary(summary: Summary) -> Sample | None:
-    """Convert a summary to a sample; None for a single value."""
+    """Convert a summary to a sample, or return None if it describes a single value."""
     return None if summary.std is None else Sample(summary.n, summary.mean, summary.std)
 
 
 def printed_sample(mean: float, population_std: float, n: int) -> Sample:
-    """Make a sample from a printed mean and population deviation; the deviation is converted to n - 1."""
+    """Make a sample from a printed mean and population standard deviation, which is converted to n - 1."""
     return Sample(n, mean, population_std * math.sqrt(n / (n - 1)))
 
 
@@ -133,13 +133,18 @@ def difference(first: Sample, second: Sample) -> Estimate:
 
 
 def cautious(freedom: Any, fewest: Any) -> Any:
-    """Reduce Welch's degrees of freedom, given the size of the smaller sample; both may be arrays."""
+    """Reduce Welch's degrees of freedom, as described at the top of this module.
+
+    Args:
+        freedom: Welch's degrees of freedom, a number or an array.
+        fewest: size of the smaller sample, a number or an array.
+    """
     welch = np.where(np.less(fewest, FEW), 0.0, np.subtract(freedom, OPTIMISM))
     return np.maximum(np.subtract(fewest, 1.0), welch)
 
 
 def compare_means(ours: Sample, paper: Sample, margin: float) -> Comparison:
-    """Compare our mean with the paper's, with equivalence within ± margin."""
+    """Compare our mean with the paper's, and test whether they are equivalent within ± margin."""
     estimate = difference(ours, paper)
     return Comparison(estimate.value, estimate.interval(), estimate.p_different(), estimate.p_within(margin))
 

@@ -12,11 +12,11 @@ class ClustersConfig:
     """Feature clusters of the operations on one edge (Figures 1 and 4).
 
     Attributes:
-        node, predecessor: the edge; the paper's is E(0,2), from state 0 to node 2.
+        node, predecessor: the edge from state `predecessor` to node `node`; the paper uses E(0,2).
         images: number of random training images that pass through the trained supernet.
-        features: features to cluster: `maps` concatenates the feature maps of all images, `means` takes their means
-            over the images.
-        clusters: number of clusters of K-means.
+        features: features to cluster: `maps` concatenates the feature maps of all images, `means` averages them over
+            the images.
+        clusters: number of K-means clusters.
         seed: seed for the choice of images and for K-means. The key `seeds` of a parameter file sets it.
     """
 
@@ -50,8 +50,8 @@ class VariantConfig:
 class CorrelationConfig:
     """Correlation of p (Eq. 1) with stand-alone accuracy, for the operations on an edge of the normal cell (Figure 5).
 
-    The inputs are the select run, then the search behind each of its candidates in their order, then one retraining for
-    each operation in the order of `operations`.
+    The inputs are the select run, then the search that produced each of its candidates, in the order of the candidates,
+    then one retraining for each operation, in the order of `operations`.
 
     Attributes:
         node, predecessor: the edge.

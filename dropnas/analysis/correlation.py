@@ -1,12 +1,12 @@
 """The correlation stage: does the weight p of Eq. 1 predict how good an operation is on its own (Figure 5)?
 
 Design choices: the "predicted alpha" of Figure 5 is between 0.10 and 0.16, around 1/8. It is therefore p of Eq. 1, a
-softmax over all eight operations (Section 5.5). The correlated accuracy is the best test accuracy of any epoch, as
+softmax over all eight operations (Section 5.5). The stand-alone accuracy is the best test accuracy over all epochs, as
 everywhere in the paper; the accuracy of the final epoch is also recorded. Seven points are few, so Pearson's and
-Spearman's coefficients have 95 % intervals. Both intervals use Fisher's z. For Spearman's rho, z has the variance
-(1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000). A coefficient of ±1 has no interval: Fisher's z is infinite, and
-an interval of width zero would claim certainty. Spearman's p-value comes from a permutation test, exact up to EXACT
-permutations, because the usual approximation by t needs many points.
+Spearman's coefficients have 95 % intervals. Both intervals use Fisher's z. For Spearman's rho, the variance of z is
+(1 + rho^2 / 2) / (n - 3), as derived by Bonett and Wright (2000). A coefficient of ±1 has no interval: Fisher's z is
+infinite, and an interval of width zero would claim certainty. Spearman's p-value comes from a permutation test, because
+the usual t approximation needs many points. The test is exact for up to EXACT permutations.
 """
 
 import math
@@ -28,7 +28,7 @@ from dropnas.space.spaces import edges
 from dropnas.workspace import Workspace
 
 CONFIDENCE = 0.95
-FEWEST = 4  # smallest number of points; Fisher's z has the variance 1 / (n - 3)
+FEWEST = 4  # smallest number of points, because Fisher's z has variance 1 / (n - 3)
 EXACT = 10_000  # largest number of permutations; seven points have 5,040. If there are more, they are sampled
 UNDEFINED = Coefficient(None, None, None, None)
 
@@ -38,10 +38,10 @@ def run(config: CorrelationConfig, inputs: Sequence[Path], out: Path, workspace:
 
     Args:
         config: the edge and its operations.
-        inputs: the select run, the search behind each of its candidates, and a retraining for each operation.
+        inputs: the select run, the search that produced each of its candidates, and a retraining for each operation.
         out: folder for correlation.json.
 
-    Raises a DropnasError if an input is missing, damaged or does not fit the others, or the edge does not exist.
+    Raises a DropnasError if an input is missing or damaged, the inputs are inconsistent, or the edge does not exist.
     """
     searches, trained = inputs[1 : -len(config.operations)], inputs[-len(config.operations) :]
     search = searches[_chosen(inputs[0], len(searches))]
@@ -88,7 +88,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> Coefficient:
 
 
 def _coefficient(value: float, variance: float, p_value: float) -> Coefficient:
-    """A coefficient with its interval by Fisher's z; no interval at ±1."""
+    """Return a coefficient with its p-value and its interval from Fisher's z. At ±1, there is no interval."""
     value = max(-1.0, min(1.0, float(value)))
     if math.isclose(abs(value), 1.0, abs_tol=1e-12):
         return Coefficient(float(round(value)), None, None, float(p_value))

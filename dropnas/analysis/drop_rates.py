@@ -1,9 +1,9 @@
 """Drop path rates (Section 2.3): the nominal p_d of the paper, and the effective rate at which operations are dropped.
 
 A group that loses all its operations is drawn again, so the effective rate is below p_d. At the paper's own rate the
-difference is negligible. The paper describes SNAS by p_d = 0.875 (one of eight operations is kept) and ProxylessNAS by
-0.75 (two are kept). Because groups are drawn again, an edge in fact keeps on average 2.41 of eight operations for
-0.875, and 2.93 for 0.75.
+difference is negligible. The paper represents SNAS by p_d = 0.875 (one of eight operations is kept) and ProxylessNAS by
+p_d = 0.75 (two are kept). Because groups are drawn again, the average number of operations that an edge actually keeps
+is 2.41 of eight for p_d = 0.875, and 2.93 for p_d = 0.75.
 """
 
 from dropnas.space.names import PAPER_GROUP
@@ -27,6 +27,6 @@ def effective(p_d: float, size: int = PAPER_GROUP) -> float:
 
 
 def both(p_d: float) -> str:
-    """The nominal rate and, if two digits show a difference, the effective one: "0.75 (effective 0.63)"."""
+    """Format the nominal rate, and the effective one if it differs by 0.005 or more: "0.75 (effective 0.63)"."""
     nominal, real = f"{p_d:.3g}", f"{effective(p_d):.2f}"
     return nominal if abs(p_d - effective(p_d)) < 0.005 else f"{nominal} (effective {real})"

@@ -1,7 +1,8 @@
 """Reads and checks the parts of finished runs that a table needs.
 
 Design choices: everything that a table reads is checked. A missing file, a run of the wrong stage or an invalid number
-is an error in one line that names the run and the file. Otherwise a NaN in a mean would be noticed much later.
+raises a one-line error that names the run and the file. Without these checks, a NaN in a mean would be noticed much
+later.
 """
 
 import re
@@ -25,7 +26,7 @@ class Run:
     stage: str
     device: str  # model of the GPU or CPU
     seconds: float  # total computing time, including all interrupted attempts
-    data: str  # name of the first input without its identity; for a training, this is its data set
+    data: str  # name of the first input, without the identity at its end; for a training, the data set
 
     @property
     def name(self) -> str:
@@ -38,7 +39,7 @@ class Training:
     """A finished retraining or transfer."""
 
     run: Run
-    # top1, top5: test errors; top5 is None if there are too few classes
+    # top1, top5: test errors; top5 is None if the data set has too few classes
     top1: Errors
     top5: Errors | None
     parameters: int  # number of weights without the auxiliary tower
@@ -73,7 +74,7 @@ def read_training(run: Run) -> Training:
 
 
 def require_stage(run: Run, stage: str) -> Run:
-    """Return the run if it is of this stage; otherwise raise a DropnasError."""
+    """Return the run if it belongs to this stage; otherwise raise a DropnasError."""
     if run.stage != stage:
         raise DropnasError(f"is a {run.stage} run, but a {stage} run is needed", where=ReceiptFile.file(run.folder))
     return run

@@ -10,8 +10,8 @@ With few seeds, the statistic is not normal. A boundary is therefore used as a n
 of Welch's test is compared with the tail probability of the boundary (Jennison and Turnbull, Section 3.8, "significance
 level approach"). Simulated reproductions confirm that the level holds (docs/verdicts.md).
 
-Design choices: everything is based on the p-value over all looks. It is the smallest level of the design at which one
-of the looks so far rejects. Holm's correction and intersection-union tests treat it like any other p-value. The
+Design choices: everything is based on the p-value over all looks. It is the lowest level at which the design would
+have rejected by now. Holm's correction and intersection-union tests treat it like any other p-value. The
 functions work on numpy arrays, so one table of boundaries serves ten thousand simulated reproductions and the real one.
 """
 
@@ -27,19 +27,19 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 Array = NDArray[np.float64]
-TAIL = 9.0  # deviations beyond which a normal distribution is negligible
-FEWEST_NODES, MOST_NODES, PER_DEVIATION = 96, 2048, 30.0  # numbers of nodes of the integration
-FARTHEST = 38.0  # z of the smallest probability that a float can represent
+TAIL = 9.0  # number of standard deviations beyond which the tail of a normal distribution is negligible
+FEWEST_NODES, MOST_NODES, PER_DEVIATION = 96, 2048, 30.0  # limits and scale for the number of quadrature nodes
+FARTHEST = 38.0  # z whose tail probability is about the smallest that a float can represent
 HALVINGS = 52
 LARGEST, SMALLEST = 0.5, 1e-15  # range of the levels in the table of boundaries
 STEPS = 240
 
 
 def spent(level: Any, fractions: Any) -> Any:
-    """The part of its level that a one-sided test may have spent by each time: Lan-DeMets, O'Brien-Fleming-like.
+    """The type I error that a one-sided test may have spent by each time (Lan-DeMets, O'Brien-Fleming-like).
 
     Args:
-        level: level of the whole design, in (0, 1).
+        level: significance level of the whole design, in (0, 1).
         fractions: times in (0, 1].
     """
     return 2 * ndtr(ndtri(np.asarray(level) / 2) / np.sqrt(fractions))
@@ -50,7 +50,7 @@ class _Inside:
     """The distribution of the z statistic at a look, restricted to paths that have crossed no boundary so far."""
 
     time: float
-    nodes: Array  # quadrature nodes of z, [designs, nodes]
+    nodes: Array  # quadrature nodes for z, shape [designs, nodes]
     mass: Array  # the probability at each node
 
     def above(self, z: Array, time: float, drift: float = 0.0) -> Array:
@@ -89,9 +89,9 @@ def _nodes(fractions: Sequence[float]) -> int:
 
 
 def boundaries(levels: Sequence[float] | Array, fractions: Sequence[float]) -> Array:
-    """One-sided boundaries of z for each level and look, of shape [levels, looks].
+    """One-sided boundaries for z at each level and look, shape [levels, looks].
 
-    Raises a ValueError if the fractions do not increase or are outside (0, 1], or a level is outside (0, 1).
+    Raises a ValueError if the fractions are not increasing or are outside (0, 1], or if a level is outside (0, 1).
     """
     every = np.asarray(levels, dtype=float)
     if not all(0 < a < b <= 1 for a, b in zip((1e-9, *fractions), fractions, strict=False)):
@@ -117,10 +117,10 @@ def exits(
 ) -> tuple[Array, Array]:
     """For each look, the probabilities that z crosses the lower or the upper boundary there for the first time.
 
-    The z statistic has the mean drift · √fraction.
+    The mean of the z statistic is drift · √fraction.
 
     Args:
-        low, high: boundaries of z; -inf and inf mean none.
+        low, high: boundaries for z at each look; -inf or inf means that there is no boundary.
         drift: expected z at fraction 1.
     """
     inside, count, below, above = _start(1), _nodes(fractions), [], []
@@ -136,19 +136,19 @@ def exits(
 
 @cache
 def nominal_levels(level: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
-    """For each look, the level of its one-sided test; the whole design then has the level `level`."""
+    """The nominal level of the one-sided test at each look of a design whose overall level is `level`."""
     return tuple(float(p) for p in ndtr(-boundaries([level], fractions)[0]))
 
 
 @cache
 def _table(fractions: tuple[float, ...]) -> tuple[Array, Array]:
-    """Levels of whole designs, as z in increasing order, and their boundaries."""
+    """Overall levels of designs, expressed as z in increasing order, and the boundaries of these designs."""
     levels = np.linspace(-ndtri(LARGEST), -ndtri(SMALLEST), STEPS)
     return levels, boundaries(ndtr(-levels), fractions)
 
 
 def over_looks(p: Any, look: int, fractions: Sequence[float]) -> Array:
-    """The smallest level at which the whole design rejects at a look, from the one-sided p-values of that look.
+    """The lowest overall level at which a design rejects at a look, given the one-sided p-values of that look.
 
     The minimum over all looks so far is a valid p-value: under the null hypothesis, P(minimum ≤ a) ≤ a. Values above
     0.5 are returned as 1.
@@ -164,7 +164,7 @@ def over_looks(p: Any, look: int, fractions: Sequence[float]) -> Array:
 
 
 def boundary(level: Any, look: int, fractions: Sequence[float]) -> Array:
-    """The boundary of z at a look, for levels of any shape, interpolated as in `over_looks`."""
+    """The boundary for z at a look, for an overall level or an array of them, interpolated as in `over_looks`."""
     levels, bounds = _table(tuple(fractions))
     return np.asarray(np.interp(-ndtri(np.asarray(level, dtype=float)), levels, bounds[:, look]))
 
@@ -174,7 +174,7 @@ def repeated_interval(
 ) -> tuple[float, float] | None:
     """The repeated confidence interval at a look; None if the error is 0.
 
-    With this confidence, the intervals of all looks cover the true value simultaneously.
+    The intervals of all looks simultaneously cover the true value with this confidence.
     """
     if not error:
         return None
@@ -186,14 +186,14 @@ def repeated_interval(
 def median_unbiased(
     value: float, error: float, p_above: float, look: int, fractions: tuple[float, ...], level: float = 0.05
 ) -> float:
-    """The median-unbiased estimate, if looks end as soon as a two-sided boundary of the level `level` is crossed.
+    """The median-unbiased estimate of a difference, in a design that stops when it crosses a two-sided boundary.
 
-    It uses the stage-wise order: a result is more extreme if it crosses the upper boundary at an earlier look, or if
-    its z is larger at the same look.
+    The boundary has the level `level`. The estimate uses the stage-wise order of results: a result is more extreme if
+    it crosses the upper boundary at an earlier look, or if its z is larger at the same look.
 
     Args:
         value, error: the difference at the last look, and its standard error.
-        p_above: the one-sided p-value of a difference above 0, which determines z.
+        p_above: the one-sided p-value for a difference above 0 at the last look, from which z is computed.
         look: index of the last look; 0 is the first.
     """
     if look == 0 or not error:
@@ -202,7 +202,7 @@ def median_unbiased(
 
     times, z = tuple(fractions[: look + 1]), float(np.clip(-ndtri(p_above), -TAIL, TAIL))
     bounds = [-float(ndtri(nominal)) for nominal in nominal_levels(level / 2, fractions)[:look]]
-    unit = error * math.sqrt(times[-1])  # difference for a drift of 1
+    unit = error * math.sqrt(times[-1])  # the difference that corresponds to a drift of 1
 
     def more_extreme(drift: float) -> float:
         """The probability of a more extreme result, minus 0.5."""

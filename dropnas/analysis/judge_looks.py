@@ -9,9 +9,10 @@ seeds, divided by the largest number. The paper's runs are the same at every loo
 more strongly correlated than the boundaries assume. This makes the tests conservative.
 
 An undecided question is given up if its conditional power is below one in five: then even the largest number of seeds
-is unlikely to decide it. All other undecided questions continue. The conditional power assumes the current trend, and a
-deviation pooled from ours and the expected one. This rule changes no error rate, because the boundaries do not depend
-on it. A question that was given up is therefore judged again if its experiments get further seeds for another question.
+is unlikely to decide it. All other undecided questions continue. The conditional power assumes that the current trend
+continues. Its standard deviation is pooled from ours and the expected one. This rule changes no error rate, because the
+boundaries do not depend on it. A question that was given up is therefore judged again if its experiments get further
+seeds for another question.
 """
 
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from dropnas.analysis.verdict import LEVEL, holm
 HARDLY = 0.2  # conditional power below which a question gets no further seeds
 Flags = NDArray[np.bool_]
 NEVER = -1
-# signs of a number's four tests, whose directions are above, below, above, below
+# for each of a number's four tests, the sign of its direction: above, below, above, below
 SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]
 
 
@@ -40,7 +41,7 @@ class Asked:
 
     questions: Questions
     schedule: tuple[int, ...]  # number of seeds at each look; the last one is the largest
-    # printed, printed_std: printed mean and deviation of each number, of shape [reproductions or 1, numbers]
+    # printed, printed_std: printed mean and standard deviation of each number, shape [reproductions or 1, numbers]
     printed: Array
     printed_std: Array
 
@@ -81,7 +82,10 @@ class Asked:
 
     @cached_property
     def weights(self) -> Array:
-        """The weights of the experiments in each contrast, positive for `lower` ones: [contrasts, experiments]."""
+        """The weight of each experiment in each contrast, shape [contrasts, experiments].
+
+        The weights of `lower` experiments are positive.
+        """
         contrasts = [contrast for claim in self.questions.claims for contrast in claim.contrasts]
         found = np.zeros((len(contrasts), len(self.questions.experiments)))
         for row, contrast in zip(found, contrasts, strict=True):
@@ -108,18 +112,18 @@ class Asked:
 
 @dataclass(frozen=True)
 class Judged:
-    """The state after a look; in all arrays, the last axis but one is the reproduction."""
+    """The state after a look. In all arrays, the second-to-last axis is the reproduction."""
 
     look: int  # index of the last look; 0 is the first
     present: Flags  # experiments that have the seeds of this look
     seeds: NDArray[np.int64]  # number of seeds of each experiment; an experiment that missed a look gets no later seeds
-    # one-sided p-values of each number over all looks, [4, reproductions, numbers]: above 0, below 0, above -margin,
-    # below the margin
+    # one-sided p-values of each number over all looks, shape [4, reproductions, numbers]: for a difference above 0,
+    # below 0, above -margin, and below the margin
     sides: Array
-    # lower, higher: one-sided p-values of each contrast over all looks, for being below 0 and for being above 0
+    # lower, higher: one-sided p-values of each contrast over all looks, for a value below 0 and for a value above 0
     lower: Array
     higher: Array
-    # differs, agrees: p-values of each number, corrected over its table
+    # differs, agrees: p-values of a difference and of equivalence for each number, corrected over its table
     differs: Array
     agrees: Array
     number_since: NDArray[np.int64]  # index of the look that decided each number; -1 means undecided
@@ -127,7 +131,7 @@ class Judged:
     holds: Flags
     contradicted: Flags
     claim_since: NDArray[np.int64]  # index of the look that decided each claim; -1 means undecided
-    # number_open, claim_open: whether each number and each claim is undecided and continues
+    # number_open, claim_open: whether each number and each claim remains open for the next look
     number_open: Flags
     claim_open: Flags
     next: Flags  # experiments that need the seeds of the next look
@@ -161,8 +165,8 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
     """Judge the next look.
 
     Args:
-        means, stds: mean and deviation of each experiment over the seeds of this look, [reproductions, experiments].
-            Values of experiments without these seeds are ignored.
+        means, stds: mean and standard deviation of each experiment over the seeds of this look, shape [reproductions,
+            experiments]. Values of experiments without these seeds are ignored.
     """
     seeds = np.where(past.next, asked.schedule[past.look + 1], past.seeds)
     now = replace(past, look=past.look + 1, present=past.next, seeds=seeds)
@@ -183,7 +187,10 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
 
 
 def _needed(asked: Asked, now: Judged) -> Flags:
-    """The experiments of open questions; for a claim, only those of contrasts that are not yet significant."""
+    """Select the experiments that open questions need.
+
+    A claim needs only the experiments of its contrasts that are not yet significant.
+    """
     needed = np.zeros_like(now.present)
     for index, experiment in enumerate(asked.own):
         needed[:, experiment] |= now.number_open[:, index]
@@ -207,7 +214,7 @@ def _judge_numbers(asked: Asked, now: Judged, means: Array, stds: Array) -> Judg
 
 
 def _tails(asked: Asked, mean: Array, std: Array, n: int) -> Array:
-    """One-sided p-values of Welch's test: above 0, below 0, above -margin, below the margin."""
+    """One-sided p-values of Welch's test for a difference above 0, below 0, above -margin, and below the margin."""
     ours, theirs = std**2 / n, asked.printed_std**2 / asked.of_paper
     error = np.sqrt(ours + theirs)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -220,7 +227,11 @@ def _tails(asked: Asked, mean: Array, std: Array, n: int) -> Array:
 
 
 def contrast_freedom(asked: Asked, stds: Array, n: int) -> Array:
-    """Degrees of freedom of each contrast, from deviations [reproductions, experiments] over n seeds each."""
+    """Compute the degrees of freedom of each contrast.
+
+    Args:
+        stds: standard deviation of each experiment over its n seeds, shape [reproductions, experiments].
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         welch = (n - 1) * (stds**2 @ (asked.weights**2).T) ** 2 / (stds**4 @ (asked.weights**4).T)
     return np.where(asked.pairs, cautious(welch, n), welch)
@@ -249,7 +260,10 @@ def _judge_claims(asked: Asked, now: Judged, means: Array, stds: Array) -> Judge
 
 
 def _claims_present(asked: Asked, now: Judged) -> Flags:
-    """Claims in which each contrast is already significant, or all its experiments have the seeds of this look."""
+    """Whether each claim has all the data that it needs at this look.
+
+    A contrast needs the seeds of this look in all its experiments, unless it is already significant.
+    """
     lacking = _lacking(asked, now) & (now.lower > LEVEL)
     found = np.ones_like(now.claim_open)
     for index, rows in enumerate(asked.of_claims):
@@ -258,18 +272,21 @@ def _claims_present(asked: Asked, now: Judged) -> Flags:
 
 
 def _lacking(asked: Asked, now: Judged) -> Flags:
-    """Contrasts with an experiment that does not have the seeds of this look."""
+    """Whether a contrast has an experiment without the seeds of this look."""
     return np.asarray((~now.present).astype(float) @ (asked.weights != 0).T > 0)
 
 
 def _pooled(asked: Asked, stds: Array, n: int) -> Array:
-    """Expected deviations at a later look: ours and the prior deviations, pooled by degrees of freedom."""
+    """Compute the standard deviations to expect at a later look.
+
+    They are pooled from ours and the prior ones, weighted by their degrees of freedom.
+    """
     prior, freedom = (np.array([getattr(one, name) for one in asked.questions.priors]) for name in ("std", "freedom"))
     return np.asarray(np.sqrt(((n - 1) * stds**2 + freedom * prior**2) / (n - 1 + freedom)))
 
 
 def _open_in_family(asked: Asked, shown: Flags) -> Array:
-    """The factor by which Holm's correction divides the level for numbers that are not yet significant."""
+    """The divisor that Holm's correction applies to the level of the numbers that are not yet significant."""
     found = np.ones(shown.shape)
     for family in asked.families:
         found[:, family] = np.maximum(1, (~shown[:, family]).sum(axis=1))[:, None]
@@ -300,10 +317,10 @@ def _last_nominal(levels: Array, asked: Asked) -> Array:
 
 
 def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Array:
-    """Conditional power of each claim: the chance that it will hold, or that it will be contradicted if this is larger.
+    """Conditional power of each claim: its chance of holding or of being contradicted, whichever is larger.
 
-    The claim will hold with the chance of its contrast that is least likely to become significant. It will be
-    contradicted with the chance of its contrast that is most likely to become significant in the opposite direction.
+    The chance of holding is that of the contrast that is least likely to become significant. The chance of being
+    contradicted is that of the contrast that is most likely to become significant in the opposite direction.
     """
     n, most, weights = asked.schedule[now.look], asked.schedule[-1], asked.weights
     value, unit = means @ weights.T, np.sqrt(pooled**2 @ (weights**2).T)

@@ -12,13 +12,13 @@ POWER = 0.8
 
 
 def smallest(questions: Questions, stds: Array, n: int) -> list[list[float]]:
-    """For each claim and contrast, the smallest true difference that n seeds detect, in points of error.
+    """For each claim and contrast, the smallest true difference that n seeds can detect, in points of error.
 
-    Each of a claim's m contrasts is tested with the power 0.8^(1/m), so that the claim holds with a probability of 80 %
-    if the contrasts are independent. If contrasts share an experiment, the claim holds more often.
+    Each of a claim's m contrasts is tested with a power of 0.8^(1/m), so that the claim holds with a probability of
+    80 % if the contrasts are independent. If contrasts share an experiment, the claim holds more often.
 
     Args:
-        stds: deviation of a single seed, for each experiment.
+        stds: standard deviation over seeds, for each experiment.
         n: number of seeds of each experiment, at least two, without interim looks.
     """
     asked = Asked.of(questions, (n,))

@@ -1,7 +1,7 @@
 """The questions that a sequential plan decides: printed means to compare with, and claims about experiments.
 
-The paper's best of eight runs is not among them, because the number of our seeds depends on earlier results, and the
-printed best has no deviation.
+The paper's best of eight runs is not included, because our number of seeds depends on earlier results, and because the
+printed best has no standard deviation.
 
 An experiment is one search method in one setting, with one run for each seed. Questions refer to an experiment by its
 index. `dropnas.pipeline.asked` makes questions from a plan and the paper's tables.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Number:
-    """A printed mean to which an experiment is compared."""
+    """A printed mean with which an experiment is compared."""
 
     family: str  # the table; Holm's correction is applied within it
     # row, column: cell of the table
@@ -20,8 +20,8 @@ class Number:
     column: str
     experiment: int  # index of the experiment whose runs are compared
     printed: float  # the printed mean
-    std: float  # its deviation (n - 1)
-    of: int  # number of the paper's runs behind it
+    std: float  # standard deviation (n - 1) of the paper's runs
+    of: int  # number of the paper's runs over which the mean is taken
     margin: float  # the largest difference that counts as agreement
 
 
@@ -48,8 +48,8 @@ class Prior:
     """The expectation for an experiment before it is run."""
 
     mean: float  # expected error
-    std: float  # expected deviation of a single seed (n - 1)
-    freedom: int  # degrees of freedom of that deviation; 0 if there is no prior information on it
+    std: float  # expected standard deviation over seeds (n - 1)
+    freedom: int  # degrees of freedom of the standard deviation; 0 if there is no prior information on it
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,11 @@ def as_printed(asked: Asked, random: np.random.Generator, count: int) -> Asked:
 def simulate(
     questions: Questions, schedule: tuple[int, ...], truth: Truth, count: int, seed: int = 0, paper: Draw = as_printed
 ) -> Judged:
-    """Draw reproductions and judge all their looks; `paper` may draw other printed numbers for each reproduction."""
+    """Draw reproductions and judge all their looks.
+
+    Args:
+        paper: may replace the printed numbers with different ones for each reproduction.
+    """
     asked, blocks = Asked.of(questions, schedule), []
     for first in range(0, count, BLOCK):
         random = np.random.default_rng([seed, first // BLOCK])

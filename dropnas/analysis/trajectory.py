@@ -1,7 +1,8 @@
 """The trajectory of a search: how its alphas changed over the epochs, from history.json. Pure functions without torch.
 
-The paper shows only the end of a search. The epochs show how one-level DARTS gets its skip-connects (Section 4.2).
-Genotypes follow the method's own rule if it has one, otherwise the raw alphas, as in the log of the search.
+The paper shows only the end of a search. The epochs show how one-level DARTS ends up with its skip-connects (Section
+4.2). Genotypes are derived by the method's own rule if it has one, and from the raw alphas otherwise, as in the log of
+the search.
 """
 
 from collections.abc import Sequence
@@ -36,23 +37,23 @@ class ByAlpha:
 class CellTrajectory:
     """One kind of cell over the epochs; every sequence has one entry for each epoch."""
 
-    # the weights of Eq. 1 over the operations that are left; 0 for pruned ones: (epochs, edges, operations).
+    # the weights of Eq. 1, shape (epochs, edges, operations); the weight of a pruned operation is 0
     p: NDArray[np.float64]
     entropy: list[float]  # entropy of p in nats, averaged over the edges
-    skips: list[int | None]  # number of skip-connects among the genotype's edges; None before there is a genotype
-    # number of the genotype's edges that the previous epoch's genotype lacked; 0 at the start
+    skips: list[int | None]  # number of skip-connects in the genotype; None until there is a genotype
+    # number of edges that are new since the previous epoch's genotype; 0 at the start, None if a genotype is missing
     changes: list[int | None]
 
     @property
     def mean_p(self) -> NDArray[np.float64]:
-        """p of each operation, averaged over the edges: (epochs, operations)."""
+        """p of each operation, averaged over the edges, shape (epochs, operations)."""
         mean: NDArray[np.float64] = self.p.mean(axis=1)
         return mean
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A search over its epochs."""
+    """How the two cells of a search change over the epochs."""
 
     operations: list[str]  # names in the order of the space; repeated names are numbered
     normal: CellTrajectory

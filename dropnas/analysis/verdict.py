@@ -1,10 +1,10 @@
 """Verdicts on the comparisons of one table.
 
 Design choices: "no significant difference" is not agreement. Agreement therefore has its own test (equivalence within a
-margin), and a number that neither test decides is undecided. Differences and agreements are two families, each with
-Holm's correction. A table without true differences shows a "differs" in at most 5 % of cases. A table in which every
-number is off by the margin shows an "agrees" in at most 5 % of cases. A difference that is significant, but
-significantly smaller than the margin, counts as agreement.
+margin), and a number that neither test decides is undecided. Differences and agreements are two families of tests,
+and Holm's correction is applied to each. If a table has no true differences, the probability of any "differs" is at
+most 5 %. If every number is off by the margin, the probability of any "agrees" is at most 5 %. A difference that is
+significant, but significantly smaller than the margin, counts as agreement.
 
 Holm's correction has the same guarantee as Bonferroni's, and rejects more. The false discovery rate is not used because
 a single wrong "differs" in a table is too many. Holm's correction does not need independence. The comparisons of a
@@ -66,7 +66,7 @@ def _verdict(p_differs: float, p_agrees: float) -> Verdict:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Correct p-values by Holm's method along the last axis; a corrected p-value is compared with the level itself.
+    """Correct p-values by Holm's method along the last axis, so that they can be compared with the level itself.
 
     Raises a ValueError if a p-value is outside [0, 1] or NaN.
     """

@@ -34,14 +34,14 @@ REMEDY = "download the archive again"
 
 
 def write_archive(file: Path, content: Mapping[str, bytes]) -> None:
-    """Write an archive of these files (content by name) and of their checksums."""
+    """Write an archive with these files and their checksums. `content` maps each name to its bytes."""
     sums = "".join(f"{hashlib.sha256(content[name]).hexdigest()}  {name}\n" for name in sorted(content))
     folders = {f"{folder}/": b"" for name in content for folder in PurePosixPath(name).parents if folder.name}
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as packed:
         for name, data in sorted({**content, **folders, SUMS: sums.encode()}.items()):
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.create_system = 3  # always Unix, for equal bytes
+            entry.create_system = 3  # always Unix, so that the bytes do not depend on the system
             entry.external_attr = (FOLDER if name in folders else FILE) << 16
             packed.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=9)
     write_bytes(file, stream.getvalue())
@@ -69,7 +69,7 @@ class Archive:
         return data
 
     def extract(self, folder: Path, top: tuple[str, ...]) -> None:
-        """Check the files whose names begin with one of `top`, and write them to a folder."""
+        """Check the files whose names begin with one of the prefixes in `top`, and write them to a folder."""
         for name in self.sums:
             if name.startswith(top):
                 target = folder / name
@@ -82,8 +82,8 @@ def opened(file: Path) -> Iterator[Archive]:
     """Open an archive.
 
     Raises:
-        DropnasError: the file is not an archive or is damaged, it contains a link, an unsafe name or a name twice, or
-            its list of checksums lacks one of its files or names another file.
+        DropnasError: the file is not an archive or is damaged; it contains a link, an unsafe name, or the same name
+            twice; or its list of checksums does not match its files.
     """
     with ExitStack() as stack:
         with _damage_reported(file):
@@ -94,7 +94,7 @@ def opened(file: Path) -> Iterator[Archive]:
 
 @contextmanager
 def _damage_reported(file: Path) -> Iterator[None]:
-    """Report the errors of zipfile in one line."""
+    """Turn the errors of zipfile into a one-line DropnasError."""
     try:
         yield
     except FAULTS as error:

@@ -1,4 +1,4 @@
-"""Compares two stores that the user names, in 80 columns for the terminal or as JSON."""
+"""Compares the results of two stores, as text for an 80-column terminal or as JSON."""
 
 import json
 import textwrap
@@ -25,12 +25,12 @@ def comparison(first: str, second: str, root: Path, *, as_json: bool) -> str:
     """Compare the two named sources.
 
     Args:
-        first, second: each a `verdicts.json`, a folder of results, the root of a store with results, an archive, or a
-            profile of the store at `root`.
+        first, second: the sources. Each is a `verdicts.json`, a folder of results, the root of a store with results, an
+            archive, or a profile of the store at `root`.
         as_json: whether to return JSON.
 
     Raises:
-        DropnasError: a source is none of these, a store has several profiles, or a file cannot be read.
+        DropnasError: a source is of none of these kinds, a store has several profiles, or a file cannot be read.
     """
     (a, ours), (b, theirs) = _read(first, root), _read(second, root)
     frame, notes = compare(a, b), protocol_lines((a.profile, b.profile), ours, theirs)
@@ -42,7 +42,7 @@ def comparison(first: str, second: str, root: Path, *, as_json: bool) -> str:
 
 
 def other_store(word: str, profile: str, root: Path) -> Other:
-    """Read the store with which the page of a profile is compared."""
+    """Read the results that the report page of a profile shows for comparison."""
     (results, theirs), ours = _read(word, root), _settings(root / RESULTS / profile)
     return Other(word, results, tuple(protocol_lines((profile, results.profile), ours, theirs)))
 

@@ -1,4 +1,4 @@
-"""The runs of an archive as a Workflow Run RO-Crate, made from their manifests by the library `rocrate`.
+"""Describes the runs of an archive as a Workflow Run RO-Crate, using their manifests and the library `rocrate`.
 
 Design choices: the root's main entity is the workflow (the frozen Snakefile). One action represents the workflow's
 execution, and each run has its own action. The instrument of a run's action is the program of its stage, its objects
@@ -113,7 +113,7 @@ def _action(
 
 
 def _one_or_all(entities: Sequence[Any]) -> Any:
-    """The entities as a list, or a single one without a list, as RO-Crate requires."""
+    """The list of entities or, if there is only one, the entity itself, as RO-Crate requires."""
     return entities[0] if len(entities) == 1 else entities
 
 

@@ -1,7 +1,7 @@
 """Packs a reproduction into one file for publication: results, frozen plan, metadata and runs (without weights).
 
-Design choices: every run is checked against its manifest and its name, and a damaged run is an error. The receipts of
-the runs (`run.json`) are made from the manifests. The same store gives the same bytes.
+Design choices: every run is checked against its manifest and its name, and a damaged run raises an error. The receipts
+of the runs (`run.json`) are made from the manifests. The same store gives the same bytes.
 """
 
 import json
@@ -36,7 +36,7 @@ class Packed:
 
     file: Path
     size: int  # in bytes
-    runs: int  # number of runs in it
+    runs: int  # number of runs in the archive
     planned: int  # number of runs in the plan
 
 

@@ -22,7 +22,7 @@ NAMED = 5  # largest number of differing files that are listed by name
 def rebuild(
     file: Path, root: Path, cost_of: CostOf, progress: Callable[[str], None], targets: Sequence[str] = ()
 ) -> str:
-    """Unpack an archive into the store at `root`, compute its tables and figures, and make its results and page.
+    """Unpack an archive into the store at `root`, compute its tables and figures, and write its results and page.
 
     Args:
         cost_of: computes the device-hours of a plan, for the page.

@@ -64,8 +64,8 @@ class Reproduction:
     Attributes:
         plan: folder of the frozen plan; all folders here are relative to the store's root.
         planned: number of runs in the plan.
-        records: the entry `run` of each finished run's manifest, by the run's folder. The inputs of a run come before
-            it.
+        records: for each finished run, the entry `run` of its manifest; the keys are the folders of the runs. The
+            inputs of a run come before the run.
         verdict: a sentence on the outcome of the paper's claims.
     """
 

@@ -101,7 +101,7 @@ def _runs(archive: Archive, staged: Path, plan: Content) -> list[SharedRun]:
             runs.append(read_run(staged, folder))
         except DropnasError as error:
             raise DropnasError(f"{folder}: {error}", where=archive.file, remedy=REMEDY) from error
-        if runs[-1].part(heavy=True):  # an archive has no weights and images
+        if runs[-1].part(heavy=True):  # an archive contains neither weights nor images
             write_text(staged / folder / MARK, MARK_TEXT, flush=False)
     for problem in verify(staged).problems:
         raise DropnasError(problem.removeprefix(f"{staged}/"), where=archive.file, remedy=REMEDY)
@@ -109,7 +109,7 @@ def _runs(archive: Archive, staged: Path, plan: Content) -> list[SharedRun]:
 
 
 def _require_none_other(runs: Sequence[SharedRun], store: Store) -> None:
-    """Check that runs which are already in the store have the same manifest there.
+    """Check that any run that is already in the store has the same manifest there.
 
     Tables and figures may differ, because they are rebuilt.
     """
@@ -138,7 +138,7 @@ def _shown(folder: Path, plan: Content, there: set[str]) -> tuple[list[Spec], li
 def _settle(staged: Path, folder: Path) -> None:
     """Move a frozen plan into the store.
 
-    An existing plan of that name is the same, because the name is the hash of the content.
+    If the store already has a plan of that name, the two are identical, because the name is the hash of the content.
     """
     if folder.exists():
         check(folder)

@@ -8,23 +8,23 @@ from dropnas.artifacts.json_file import JsonFile, plain
 
 @dataclass(frozen=True)
 class Counted:
-    """One published architecture in the network of one table."""
+    """The size of one published architecture in the evaluation network of one table."""
 
     architecture: str  # its id
     name: str
     table: str  # the table that prints it
     network: str  # the network of that table: `cifar10`, `cifar100` or `imagenet`
     printed: dict[str, Any]  # the numbers that the paper prints, as in published.yaml; `params_m` is in 10^6
-    # number of weights without the auxiliary tower; weights of squeeze-and-excitation count only if
+    # number of weights without the auxiliary tower; the weights of squeeze-and-excitation are included only if
     # `squeeze_excitation` is true
     parameters: int
-    as_released: float  # the weights as the authors' code counts them: with the tower, in units of 2^20
-    multiply_adds: int  # for one image, of the network that `parameters` counts
+    as_released: float  # number of weights as counted by the authors' code: with the tower, in units of 2^20
+    multiply_adds: int  # number of multiply-adds for one image, in the network without the auxiliary tower
     # whether the three counts include squeeze-and-excitation, as in the paper's own rows of Table 3
     squeeze_excitation: bool
-    # number of weights of squeeze-and-excitation, whether counted or not; 0 in the CIFAR networks
+    # number of weights of squeeze-and-excitation, whether or not they are included; 0 in the CIFAR networks
     excitation_parameters: int
-    remark: str  # difference from the printed parameters and its reason; empty if they agree up to rounding
+    remark: str  # how and why `parameters` differs from the printed number; empty if they agree up to rounding
 
     def __post_init__(self) -> None:
         if min(self.parameters, self.multiply_adds) < 1:

@@ -17,7 +17,7 @@ class GenotypeFile(JsonFile):
 
     FILE: ClassVar[str] = "genotype.json"
 
-    # normal, reduce: edges (operation, predecessor), two consecutive ones for each node, nodes in order
+    # normal, reduce: edges (operation, predecessor), two for each node, in the order of the nodes
     normal: tuple[Edge, ...]
     # normal_concat, reduce_concat: the nodes whose outputs are concatenated to the cell's output
     normal_concat: tuple[int, ...]

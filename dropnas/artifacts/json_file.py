@@ -2,8 +2,8 @@
 
 Design choices: writing needs only the standard library, because a search must run with torch, numpy and safetensors
 alone. Reading uses pydantic to check a file strictly against the types of the dataclass. Unknown and missing keys,
-values of another type and numbers that are not finite are reported in one line with the file and the field. The keys
-are sorted, so equal runs give equal bytes.
+values of the wrong type and numbers that are not finite raise a one-line error that names the file and the field. The
+keys are sorted, so equal runs write identical files.
 """
 
 import json
@@ -110,8 +110,8 @@ def _first(errors: Sequence[Mapping[str, Any]]) -> str:
     """Describe the first wrong field.
 
     A number that is not finite comes first: if a field accepts several types, pydantic reports an error for each
-    type, and only this error names the true fault. An unknown key comes second, because it may be a misspelt missing
-    key.
+    type, and only this error names the actual problem. An unknown key comes second, because it may be a misspelling of
+    a missing key.
     """
     first = next((one for kind in (NOT_FINITE, UNKNOWN) for one in errors if one["type"] == kind), errors[0])
     field = ".".join(map(str, first["loc"])) or "the file"

@@ -18,7 +18,7 @@ class LookedNumber:
     row: str
     column: str
     verdict: str  # agrees, differs or undecided
-    look: int  # the look that decided or stopped the question, or else the last one; 1 is the first, 0 means none
+    look: int  # number of the look that decided or stopped the question, otherwise of the last look; 0 if none
     seeds: int  # number of seeds at that look
     when: str  # what happened at that look, in words
     difference: float | None  # ours minus the paper's at that look
@@ -65,7 +65,7 @@ class LooksFile(JsonFile):
 
     profile: str
     looks: tuple[int, ...]  # number of seeds at each look; the last one is the largest
-    parameters: str  # checksum of the settings, which must not change after results were seen
+    parameters: str  # checksum of the settings, which must not change once results have been seen
     judged: int = 0  # number of looks judged so far
     # names of the training folders that the judged looks used, by experiment, in the order of the seeds
     trainings: Mapping[str, tuple[str, ...]] | None = None

@@ -25,7 +25,7 @@ class MetricsFile:
     def write(self, folder: Path) -> None:
         """Write the file into the folder of a run.
 
-        Raises a ValueError if a row has other columns than the first row.
+        Raises a ValueError if the columns of a row differ from those of the first row.
         """
         columns = list(self.rows[0]) if self.rows else []
         with (folder / METRICS).open("w", newline="", encoding="utf-8") as file:

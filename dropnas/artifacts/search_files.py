@@ -43,7 +43,7 @@ class Epoch:
     normal: Partial
     reduce: Partial
     further: dict[str, Numbers] = field(default_factory=dict)  # the strategy's own parameters, as in AlphasFile
-    # the genotype by the method's own rule; None if it has no such rule, or no genotype yet
+    # the genotype derived by the method's own rule; None if it has no such rule, or until the rule yields a genotype
     genotype: GenotypeFile | None = None
 
 

@@ -18,7 +18,7 @@ class TableNumber:
     column_label: str
     quantity: str  # name of the quantity, with its convention or epoch
     source: str  # the line of the table that shows the number (`dropnas.report.table.Line`); empty if none does
-    # ours: our number as shown in the table; ours_mean to ours_values: its statistics over n values
+    # ours: our number as shown in the table. The fields from ours_mean to ours_values are its statistics over n values
     ours: str = ""
     ours_mean: float | None = None
     ours_std: float | None = None
@@ -49,7 +49,7 @@ class TableFile(JsonFile):
     ASCII: ClassVar[bool] = False
 
     table: str  # its name
-    number: int | None  # its number in the paper
+    number: int | None  # the number of the table in the paper
     caption: str
     profile: str
     reproduction: bool  # whether our numbers may be compared with the paper's
@@ -58,6 +58,6 @@ class TableFile(JsonFile):
     data: tuple[str, ...]
     hardware: tuple[str, ...]
     notes: tuple[str, ...]  # notes on how to read the table
-    row_header: str  # the header above the labels of its rows
+    row_header: str  # heading of the column that contains the row labels
     numbers: tuple[TableNumber, ...]  # row by row
-    architectures: dict[str, TrainedArchitecture]  # by row, for rows that show parameters
+    architectures: dict[str, TrainedArchitecture]  # keyed by row, for the rows that show parameter counts

@@ -11,7 +11,7 @@ from dropnas.errors import DropnasError
 class NetworkFile(JsonFile):
     """The shape of an evaluation network, which can be built again from this shape and the genotype.
 
-    Raises a DropnasError if a value is impossible.
+    Raises a DropnasError if a value is invalid.
     """
 
     FILE: ClassVar[str] = "network.json"
@@ -63,7 +63,7 @@ class HeldOut:
 class TrainingResultFile(JsonFile):
     FILE: ClassVar[str] = "result.json"
 
-    # top1_error, top5_error: test errors; top5_error is None if there are too few classes
+    # top1_error, top5_error: test errors; top5_error is None if the data set has too few classes
     top1_error: Errors
     top5_error: Errors | None
     epochs: int

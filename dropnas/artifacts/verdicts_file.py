@@ -20,23 +20,23 @@ class CellVerdict:
     # row_label, column_label: the labels in the table
     row_label: str
     column_label: str
-    quantity: str  # name of our quantity that is compared
+    quantity: str  # name of the quantity that we compare
     kind: Kind  # a `mean` over seeds, the `best` of eight, or a `single` training
     # ours_text, paper_text: the compared numbers, in the digits of the table
     ours_text: str
     paper_text: str
     n: int  # number of our trainings
     n_paper: int | None  # number of the paper's trainings; None for a row that the paper quotes
-    # mean, std: our mean and deviation (n - 1) in full precision; no deviation for a single run
+    # mean, std: our mean and standard deviation (n - 1) in full precision; std is None for a single run
     mean: float
     std: float | None
-    difference: float | None  # ours minus the paper's in percentage points; None if a difference would have no meaning
+    difference: float | None  # ours minus the paper's in percentage points; None if it would be meaningless
     interval: Interval | None  # its 95 % confidence interval
     # p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table
     p_differs: float | None
     p_agrees: float | None
     verdict: str
-    reason: str  # of the verdict, in one sentence
+    reason: str  # the reason for the verdict, in one sentence
     runs: tuple[str, ...]  # names of the runs behind our number
 
     def __post_init__(self) -> None:
@@ -50,8 +50,8 @@ class Compared:
 
     label: str
     effect: float  # the effect in the direction of the claim, in points of test error; negative means the opposite
-    interval: Interval | None  # its 95 % interval; None if there was no spread
-    smallest: float  # the smallest effect that these runs detect with a probability of 80 %
+    interval: Interval | None  # 95 % interval of the effect; None if no sample has any spread
+    smallest: float  # the smallest effect that these runs detect with a power of 80 %
     p: float  # p-value in the claim's direction
 
 
@@ -76,7 +76,7 @@ class ClaimResult:
     outcome: str
     detail: str
     comparisons: tuple[Compared, ...]
-    comparable: bool  # whether our runs may be compared with the paper; False for smoke, mini and other data sets
+    comparable: bool  # whether our runs may be compared with the paper; False if their data or sizes differ
     by_final_epoch: Decided | None = None  # the decision by our final test errors; None if they are not tested
     by_paper: Decided | None = None  # the decision by the paper's printed numbers; None if it prints none
 

@@ -26,14 +26,14 @@ class ImageArrays:
     images: Tensor  # uint8 (N, C, H, W), C = 1 or 3; a view of NHWC memory
     labels: Tensor  # int64 (N,)
     classes: int
-    mean: Tensor  # float32 (3,), of each channel of the training images, with pixels in 0..1; on the same device
-    std: Tensor  # float32 (3,), of the same pixels
+    mean: Tensor  # float32 (3,): mean of each channel of the training images, scaled to 0..1; on the same device
+    std: Tensor  # float32 (3,): standard deviation of each channel of the same images
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, indices: Tensor) -> Tensor:
-        """The images with these indices (B,): uint8 (B, 3, H, W), contiguous."""
+        """The images at these indices (B,), as a contiguous uint8 tensor (B, 3, H, W)."""
         return self.images[indices].expand(-1, 3, -1, -1).contiguous()
 
 

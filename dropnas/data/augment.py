@@ -1,9 +1,10 @@
 """Augmentation of batches on their device (Section 4.2; crop, flip and Cutout as in DARTS).
 
 Design choices: each image has its own random crop, flip and Cutout square. A batch is still augmented without a loop
-over its images, and without a synchronisation with the host. The `draw_…` functions draw these random choices. They can
-draw those of an epoch in advance, and on the CPU even if the images are on a GPU. Crop and flip work on uint8 images,
-with a black border as in the authors' code. Cutout works on normalised images, so its square has the mean colour.
+over its images, and without a synchronisation with the host. The `draw_…` functions make these random choices. They can
+be called in advance for a whole epoch, and on the CPU even if the images are on a GPU. Crop and flip work on uint8
+images, with a black border as in the authors' code. Cutout works on normalised images, so its square has the mean
+colour.
 """
 
 import torch
@@ -33,7 +34,12 @@ def draw_flips(count: int, generator: torch.Generator) -> Tensor:
 
 
 def flip(images: Tensor, mirrored: Tensor) -> Tensor:
-    """Mirror images (B, C, H, W) left to right where `mirrored`, bool (B,), is true."""
+    """Mirror some of the images left to right.
+
+    Args:
+        images: (B, C, H, W).
+        mirrored: whether to mirror each image, bool (B,).
+    """
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
@@ -44,14 +50,25 @@ def draw_holes(count: int, height: int, width: int, generator: torch.Generator) 
 
 
 def cutout(images: Tensor, side: int, centres: Tensor) -> Tensor:
-    """Set a square of `side` pixels around each centre from `draw_holes` to 0, in images (B, C, H, W)."""
+    """Set a square in each image to 0.
+
+    Args:
+        images: (B, C, H, W).
+        side: width and height of the squares in pixels.
+        centres: the centre of each square, from `draw_holes`.
+    """
     rows = _hole(images.shape[2], side, centres[0])[:, None, :, None]
     columns = _hole(images.shape[3], side, centres[1])[:, None, None, :]
     return images.masked_fill(rows & columns, 0)
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Scale uint8 (B, 3, H, W) to 0..1 in the type of mean and std (3,); return (x - mean) / std."""
+    """Scale images to 0..1, subtract the mean and divide by the standard deviation.
+
+    Args:
+        images: uint8 (B, 3, H, W).
+        mean, std: mean and standard deviation of each channel, (3,). The result has their dtype.
+    """
     return _normalised(images.to(mean.dtype), mean, std)
 
 
@@ -66,7 +83,7 @@ class Normaliser:
         self.kept = mean.new_empty(0)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Normalise a batch that is on the device of mean and std."""
+        """Normalise a batch that is on the same device as mean and std."""
         if images.device.type != "cpu":
             return normalise(images, self.mean, self.std)
         if self.kept.shape != images.shape:

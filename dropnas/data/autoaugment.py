@@ -4,7 +4,7 @@ Design choices: the policies are torchvision's. Each image draws one of 25 sub-p
 is applied with its own probability. Operations are drawn in advance, as indices, for a batch or an epoch.
 `dropnas.data.operation_tables` applies them to a batch or image by image; the pixels are the same. Levels are the
 ten uniform steps of the AutoAugment paper. Geometric operations and the four enhancements (Brightness, Color, Contrast,
-Sharpness) get a random sign. Each level changes the factor of an enhancement by 0.1, within 0.1..1.9.
+Sharpness) get a random sign. The factor of an enhancement is 1 plus or minus a tenth of the level, from 0.1 to 1.9.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def _tables(policy: Policy, images: Tensor) -> Tables:
 
 @dataclass(frozen=True)
 class _Listed:
-    """The distinct operations of a policy, the first of which does nothing, and their use in its sub-policies."""
+    """The distinct operations of a policy, starting with one that does nothing, and how its sub-policies use them."""
 
     operations: tuple[Operation, ...]
     numbers: Tensor  # int64 (25, 2, 2): indices into `operations`, by sub-policy, slot and sign (+, -)
@@ -72,7 +72,7 @@ class _Listed:
 
 @cache
 def _listed(policy: Policy) -> _Listed:
-    from torchvision.transforms import AutoAugment, AutoAugmentPolicy  # late: most trainings do not need torchvision
+    from torchvision.transforms import AutoAugment, AutoAugmentPolicy  # late, because few trainings need it
 
     published = AutoAugment(AutoAugmentPolicy(policy)).policies  # pairs of (operation, probability, level or None)
     signed = [

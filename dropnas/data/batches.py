@@ -1,9 +1,9 @@
 """Which training images are held out, in which order an epoch uses the others, and how large its batches are.
 
 Design choices: the order depends only on (seed, epoch), so that an epoch can be resumed at any step. As in the authors'
-loader, a smaller last batch is used too, unless it has only one image: batch norm needs two. Held-out images train the
-alphas of a two-level search, or serve to choose the epoch and the seed. With the same generator, a larger held-out set
-contains the smaller ones.
+loader, a smaller last batch is used as well. A last batch of a single image is left out, because batch norm needs at
+least two. Held-out images train the alphas of a two-level search, or serve to choose the epoch and the seed. With the
+same generator, a larger held-out set contains the smaller ones.
 """
 
 import torch
@@ -14,7 +14,7 @@ from dropnas.training.seeding import generator
 
 
 def apart(count: int, held_out: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Split the indices of `count` images into those to train on and those held out, int64, each in ascending order.
+    """Split the indices of `count` images into training indices and held-out indices, each int64 in ascending order.
 
     Raises:
         DropnasError: fewer than two images would be left to train on.

@@ -1,8 +1,8 @@
 """CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles, or its unpacked folder.
 
-Design choices: before the archive, or a file of the folder, is read, its MD5 is compared with torchvision's value. The
-unpickler accepts only numpy arrays and plain containers, so no archive can run code. A download is written to a `.part`
-file, so that it can be continued. The file gets its final name only if its MD5 is correct.
+Design choices: the MD5 of the archive, or of each file in the folder, is compared with torchvision's value before the
+file is read. The unpickler accepts only numpy arrays and plain containers, so no archive can run code. A download is
+written to a `.part` file, so that it can be continued. The file gets its final name only if its MD5 is correct.
 """
 
 import http.client
@@ -44,7 +44,7 @@ class Archive:
     label_key: str
 
     def __call__(self, config: DatasetConfig, workspace: Workspace) -> Arrays:
-        """Read both splits of the archive, which is downloaded unless `path` names a local one.
+        """Read both splits of the archive. It is downloaded unless `path` names a local archive or folder.
 
         Raises:
             DropnasError: the archive is missing, cannot be downloaded, is damaged, or has another checksum.
@@ -150,7 +150,7 @@ def _open_member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
 
 
 def require_md5(path: Path, md5: str, name: str) -> None:
-    """Raise a DropnasError unless the file has the MD5 of the published one."""
+    """Raise a DropnasError if the MD5 of the file differs from that of the published file."""
     found = file_digest(path, "md5")
     if found != md5:
         raise DropnasError(
@@ -161,7 +161,10 @@ def require_md5(path: Path, md5: str, name: str) -> None:
 
 
 def _batch(stream: IO[bytes], archive: Archive, where: str) -> Labelled:
-    """Read a pickle: a dict with `data` (N, 3072), one colour plane after another, and a list of labels."""
+    """Read a pickled dict with the images, `data` (N, 3072), and a list of labels.
+
+    Each row of `data` contains the three colour planes of an image.
+    """
     try:
         with stream:
             batch = _ArrayUnpickler(stream, encoding="latin1").load()
@@ -213,7 +216,7 @@ def download(archive: Archive, folder: Path, progress: Callable[[str], None], ba
 
 
 def _fetch(url: str, partial: Path) -> None:
-    """Download a URL to a file; continue after the bytes that the file already has, if the server supports it."""
+    """Download a URL to a file, or only the bytes that the file does not have yet if the server supports it."""
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:

@@ -23,20 +23,20 @@ class KnownDataset:
     sources: dict[str, str]  # the reader of each source as `module:ATTRIBUTE`; the first source is the default
     train: int  # number of images
     test: int
-    height: int  # of the images in pixels; 0 if it varies
+    height: int  # height of the images in pixels; 0 if it varies
     width: int
 
 
 @dataclass(frozen=True)
 class PaperDataset(KnownDataset):
-    """A data set of the paper. A parameter file may put another data set in its place."""
+    """A data set used in the paper. A parameter file may replace it with another data set."""
 
     classes: int
     printed: str  # its name in the paper
     network: Literal["cifar", "imagenet"]  # the evaluation network that the paper trains on this data set
     table: str  # the paper's table of errors on this data set
     margin: float  # test errors that differ by at most this many points count as equal; see docs/verdicts.md
-    search_days: float = 0.0  # cost of the authors' search on it, in days of a V100; 0 if they report none
+    search_days: float = 0.0  # cost of the authors' search on this data set, in V100 days; 0 if not reported
 
 
 # Every data set by its name in a parameter file. To add one, write a module that reads it and add an entry here.

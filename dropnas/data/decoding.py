@@ -1,9 +1,9 @@
 """Decodes and resizes images; docs/decisions.md, "ImageNet's pixels", compares the results with Pillow's.
 
 Design choices: torchvision (libjpeg-turbo) decodes JPEGs. Pillow decodes everything else: ImageNet contains a PNG and
-about twenty CMYK images named .JPEG. If torchvision has no decoder any more, Pillow decodes all images. torch's
-antialiased bilinear filter resizes in integer arithmetic, so the result does not depend on the instruction set, unlike
-that of torchvision's `resize`.
+about twenty CMYK images named .JPEG. If torchvision no longer has a decoder, Pillow decodes all images. Images
+are resized by torch's antialiased bilinear filter, which uses integer arithmetic. Its result therefore does not depend
+on the instruction set, whereas the result of torchvision's `resize` does.
 """
 
 import io
@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-COMPONENTS = (1, 3)  # numbers of components of the JPEGs that both decoders read alike: grey and colour
+COMPONENTS = (1, 3)  # JPEGs with this many components (grey or colour) are decoded alike by both decoders
 
 
 def decode(data: bytes) -> Tensor:

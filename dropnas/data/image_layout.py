@@ -38,7 +38,7 @@ class Listing:
 
 
 def read(config: DatasetConfig, workspace: Workspace) -> Listing:
-    """List the images of the configured source. Raises the errors of `locate` and `list_images`."""
+    """List the images of the configured source. Raises the same errors as `locate` and `list_images`."""
     return list_images(locate(config, workspace))
 
 
@@ -46,8 +46,8 @@ def list_images(location: Path) -> Listing:
     """Find the images of a folder or tar and sort them into splits and classes.
 
     Raises:
-        DropnasError: there is no image, the layout is none of those in the module's docstring, a flat val/ has no
-            labels, or the tar is damaged.
+        DropnasError: there are no images, the layout is not one of those described at the top of this module, a flat
+            val/ has no labels, or the tar is damaged.
     """
     entries = entries_of(location)
     images = [entry for entry in entries if PurePosixPath(entry.path).suffix.lower() in SUFFIXES]
@@ -66,7 +66,13 @@ def list_images(location: Path) -> Listing:
 
 @dataclass(frozen=True)
 class _Placed:
-    """An image in a split: the folders above the split, the split's folder, and the class (empty in a flat split)."""
+    """An image in a split.
+
+    Attributes:
+        root: the folders above the split.
+        split: the folder of the split.
+        name: the class; empty in a flat split.
+    """
 
     entry: Entry
     root: Folders
