@@ -45,8 +45,8 @@ class ImageSource:
     """One split of a prepared dataset of kind `arrays` or `files`, read one image at a time.
 
     Args:
-        location: current location of the images of a `files` dataset; if empty, the location at which the dataset was
-            prepared.
+        location: current location of the images of a `files` dataset; if empty, the location that was recorded when the
+            dataset was prepared.
 
     Raises:
         DropnasError: a file is missing, damaged, or inconsistent with dataset.json, or the images are not at their

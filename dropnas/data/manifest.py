@@ -80,7 +80,7 @@ def _tar_entries(path: Path) -> Iterator[Entry]:
         ) from error
     with path.open("rb") as stream:
         stream.seek(end)
-        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # tarfile also accepts other ends
+        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # not required by tarfile
             raise DropnasError("damaged or truncated tar: no end mark", where=path, remedy="fetch it again")
 
 

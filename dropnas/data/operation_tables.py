@@ -37,13 +37,13 @@ class Tables:
     """The tables of a list of operations, for images of one size on one device."""
 
     operations: tuple[Operation, ...]
-    named: dict[str, Tensor]  # by name, bool (operations,): whether an operation has this name
+    named: dict[str, Tensor]  # for each name, bool (operations,): whether an operation has this name
     moves: Tensor  # bool (operations,): whether an operation moves pixels
     looks_up: Tensor  # bool (operations,): whether it has a table of 256 values, fixed or made from the image
     sources: Tensor  # int64 (rows, H * W), the source index of each pixel; H * W means grey
     source_row: Tensor  # int64 (operations,), the row of `sources` for each operation
     values: Tensor  # uint8 (operations, 256), the fixed table of each operation, or the identity if it has none
-    mixes: Tensor  # uint8 (rows, 256 * 256), at index v + 256 * o the blend of value v with value o of the other image
+    mixes: Tensor  # uint8 (rows, 256 * 256), at index v + 256 * o: value v blended with value o of the other image
     mix_row: Tensor  # int32 (operations,), the row of `mixes` for each operation
     kept: Tensor  # float32 (operations,), the weight of the image
     added: Tensor  # float32 (operations,), the weight of the image that is blended with it
@@ -127,7 +127,7 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
 def _sources(operation: Operation, height: int, width: int) -> Tensor:
     """The source index of each pixel, int64 (H * W,); H * W means grey.
 
-    The indices in the transformed image begin at 256, so that none of them is mistaken for grey (128).
+    256 is added to each index before the image is moved, so that no index is mistaken for grey (128).
     """
     sources = torch.arange(height * width)
     if operation == NONE:
@@ -146,7 +146,7 @@ def _values(operation: Operation) -> Tensor:
 
 
 def _mixes(operation: Operation) -> Tensor:
-    """The blend of every value with every value of the other image, uint8 (256 * 256,), as in `Tables.mixes`."""
+    """Blend every value with every value of the other image: uint8 (256 * 256,), a row of `Tables.mixes`."""
     from dropnas.data.image_operations import enhancement
 
     name, level, sign = operation

@@ -120,7 +120,7 @@ def _bare(network: nn.Module) -> nn.Module:
 
 
 def remark(architecture: str, table: str, parameters: int, printed: float | None) -> str:
-    """Say by how much and why the number of parameters differs from the printed millions; empty if they agree."""
+    """Say how much the number of parameters differs from the printed one in millions, and why; empty if they agree."""
     if printed is None:
         return "the paper prints no number of parameters"
     difference = parameters / 1e6 - printed

@@ -77,7 +77,8 @@ class Cell(nn.Module):
         """The cell's output (B, channels_out, H, W); a reduction cell halves H and W.
 
         Args:
-            before_last, last: the two inputs after ReLU, which is applied before because two cells read each input.
+            before_last, last: the two inputs after ReLU, which is applied outside of the cell because two cells read
+                each input.
             masks: drop-path's factor for each edge and image, (edges, B, 1, 1, 1), with the dtype of the inputs.
                 Identity operations ignore their factors. None disables drop-path.
         """

@@ -142,7 +142,7 @@ class TransferConfig:
 
 @dataclass(frozen=True)
 class SelectConfig:
-    """How to choose the best of several seeds, as Tables 1-3 do.
+    """How the best of several seeds is chosen for Tables 1-3.
 
     Attributes:
         criterion: `best` takes the lowest test error of any epoch, as the paper did. `final` takes the test error of

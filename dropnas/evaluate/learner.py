@@ -151,7 +151,7 @@ def layout(name: MemoryFormat, device: str) -> torch.memory_format:
 
 
 def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:
-    """Count the images whose label is among the `guesses` highest of their logits, for (B, classes) logits."""
+    """Count the images whose label has one of the `guesses` highest logits; logits (B, classes), labels (B,)."""
     if guesses == 1:
         return (logits.argmax(dim=1) == labels).sum()
     first = logits.topk(min(guesses, logits.shape[1]), dim=1).indices  # (B, guesses)

@@ -142,7 +142,7 @@ class AuxiliaryTower(nn.Module):
         return logits
 
     def pooled(self, maps: Tensor) -> Tensor:
-        """Pool feature maps to the size of 2x2 that the tower's convolution needs."""
+        """Pool feature maps to 2x2, which the tower's convolution needs."""
         if all((side - 5) // self.stride == 1 for side in maps.shape[-2:]):
             return functional.avg_pool2d(maps, 5, stride=self.stride, count_include_pad=False)
         return functional.adaptive_avg_pool2d(maps, 2)

@@ -106,7 +106,7 @@ class Transfer:
         return [{**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches(), self.ranks)}]
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """The state, which is the same in all processes between two steps. It contains no random generators."""
+        """The state, which is the same in all processes between two steps. It needs no states of random generators."""
         return [{"learner": self.learner.state_dict()}]
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Requeues jobs that SLURM stopped. A job does this itself; if SLURM ended it for good, the workflow's process does it.
+"""Requeues jobs that SLURM stopped: a job requeues itself or, if SLURM ended it for good, the workflow requeues it.
 
 Design choices: a job whose training was stopped by a signal requeues itself, outside of the image, where SLURM's
 commands are available. SLURM requeues preempted jobs, except with `PreemptMode=CANCEL`, which ends them for good.

@@ -1,10 +1,11 @@
 """The largest part of a plan that fits into a budget of hours.
 
 The steps of the ladder (docs/ladder.md) are plans; each step contains the runs of the steps before it. A plan outside
-of the ladder is treated as its only step. The last step that fits with at least three seeds is chosen, with the largest
-number of seeds that fits: fewer seeds answer the same questions with less certainty. If no step fits, the first step is
-reduced. All the parts that the paper's claims do not need (`dispensable`) are removed, and then those that fit are put
-back, the most important first. Epochs and networks never change, because that would be a different protocol.
+of the ladder is treated as a ladder of one step. The last step that fits with at least three seeds is chosen, with the
+largest number of seeds that fits: fewer seeds answer the same questions with less certainty. If no step fits, the first
+step is reduced. All the parts that the paper's claims do not need (`dispensable`) are removed, and then the parts that
+fit are put back, the most important first. Epochs and networks never change, because that would be a different
+protocol.
 
 At least three seeds are used, because two seeds could neither confirm nor contradict anything: the 95 % interval of a
 mean reaches 9 standard deviations to either side with two seeds, and 2.5 with three. If nothing else fits, the first

@@ -120,7 +120,7 @@ def _parts(run: Mapping[str, Any], shape: Shape, machine: Machine, device: str, 
 
 
 def _epoch(parts: Sequence[Part], timings: Sequence[Timing]) -> tuple[float, float, int, float]:
-    """Return the seconds of an epoch, their spread, the largest batch in training, and the images per second there."""
+    """Return the seconds of an epoch, their spread, and the largest batch and the images per second in training."""
     seconds = [part.images / part.batch * step.seconds for part, step in zip(parts, timings, strict=True)]
     spread = sum(step.spread * one for step, one in zip(timings, seconds, strict=True)) / sum(seconds)
     return sum(seconds), spread, timings[0].batch, parts[0].batch / timings[0].seconds

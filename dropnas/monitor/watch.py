@@ -36,8 +36,7 @@ DONE = {**WAITING, "state": "done", "part": 1.0}
 class Snapshot:
     """The state of a plan at one point in time.
 
-    `work` has a row for each run, indexed by id and in the plan's order. In addition to those of `Known.frame`, it has
-    these columns:
+    `work` has a row for each run, indexed by id and in the plan's order. It has the columns of `Known.frame` and these:
 
     - `state`: done, running, waiting or failed
     - `part`: the share of the run that is done, from 0 to 1
@@ -190,7 +189,7 @@ def time_left(work: DataFrame, jobs: int) -> float:
 
 
 def failure(log: str, run: Mapping[str, Any]) -> str:
-    """Find out from a job's log why a run failed: the error that ended the job, or the run's own error; else empty."""
+    """Find in a job's log why a run failed: the error that ended the job, or the run's own error; empty if neither."""
     begin = f"error: {run['stage']} {run['name']}"
     lines = log.splitlines()
     if lines and lines[-1].startswith("error: ") and not lines[-1].startswith(f"error: {run['stage']} "):

@@ -1,4 +1,4 @@
-"""Explains why a run is missing, by the configuration keys, files and inputs that differ from the nearest finished run.
+"""Explains why a run is missing: which configuration keys, files and inputs differ from the nearest finished run.
 
 The nearest run has the same stage. A run with the same name is preferred, then the one with the fewest differences. A
 changed input is explained in the same way, down to the edit that caused it.
@@ -65,7 +65,7 @@ def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: 
 
 
 def _changes(run: Run, old: Record) -> dict[str, str]:
-    """Describe how two runs of a stage differ. Each changed configuration key or part of the identity gets a text."""
+    """Describe how two runs of a stage differ: one text for each changed configuration key and part of the identity."""
     identity, before = run.identity, old["identity"]
     now, then = _flat(identity["config"]), _flat(before["config"])
     values, old_values = {**_flat(resolved(run.config)), **now}, {**_flat(old["config"]), **then}
