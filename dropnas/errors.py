@@ -14,5 +14,5 @@ class DropnasError(Exception):
 
 
 def not_finite(what: str, where: str) -> DropnasError:
-    """The error for a training in which a number is infinite or NaN."""
+    """Return the error to raise when a number in a training is infinite or NaN."""
     return DropnasError(f"{what} is not finite", where=where, remedy="try a smaller learning rate, or precision fp32")

@@ -13,7 +13,7 @@ from dropnas.errors import DropnasError
 
 REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 OWN = __name__.partition(".")[0]
-_packages: set[str] = set()  # users' packages from which something was loaded
+_packages: set[str] = set()  # users' packages from which code was loaded
 
 
 def is_reference(text: str) -> bool:
@@ -41,10 +41,10 @@ def load(reference: str) -> Any:
 
 
 def blamed(error: BaseException) -> str:
-    """The user's code that raised an exception: `package.module:Class.method at file, line`; or empty.
+    """Locate the user's code that raised an exception: `package.module:Class.method at file, line`.
 
-    The text is empty if no code of a user is in the traceback. The method is the last one that code outside of the
-    users' packages called. The line is the last one inside of these packages.
+    The text is empty if the traceback contains no user code. The method is the last one in the users' packages that was
+    called from outside of these packages. The line is the last one inside of these packages.
     """
     found, is_inside = "", False
     for frame, line in traceback.walk_tb(error.__traceback__):

@@ -1,4 +1,4 @@
-"""The operations of AutoAugment by name, as calls of torchvision; `operation_tables` makes its tables with them.
+"""The operations of AutoAugment, implemented with torchvision; `operation_tables` builds its tables from them.
 
 Design choices: each operation takes a fraction of its range, -1..1. The largest translation is 150/331 of the side.
 Pixels that move into the image are grey (128), close to the mean, as in the original.
@@ -15,12 +15,15 @@ LEVELS = 10
 
 
 def apply(images: Tensor, name: str, level: int, sign: int) -> Tensor:
-    """Apply an operation at level 0..9, with sign +1 or -1, to uint8 images (or floats, if it moves pixels)."""
+    """Apply an operation to uint8 images, at level 0..9 with sign +1 or -1.
+
+    An operation that moves pixels can also be applied to floats.
+    """
     return OPERATIONS[name](images, sign * level / (LEVELS - 1))
 
 
 def enhancement(level: int, sign: int) -> float:
-    """The factor of Brightness, Color, Contrast and Sharpness, 0.1..1.9."""
+    """The enhancement factor of Brightness, Color, Contrast and Sharpness, from 0.1 to 1.9."""
     return _enhancement(sign * level / (LEVELS - 1))
 
 
@@ -43,7 +46,7 @@ def _translate(images: Tensor, x: float, y: float) -> Tensor:
     return moved
 
 
-# functions of uint8 images and a fraction of the operation's range, -1..1
+# each function takes images and a fraction of the operation's range, -1..1
 OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "ShearX": lambda images, share: _shear(images, 0.3 * share, 0.0),
     "ShearY": lambda images, share: _shear(images, 0.0, 0.3 * share),

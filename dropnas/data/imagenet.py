@@ -1,4 +1,4 @@
-"""Images of any size for the training on ImageNet: decoded, cropped and batched in any number of processes.
+"""Loads images of any size for training on ImageNet; any number of processes decode, crop and batch them.
 
 Design choices: a batch depends only on the source, the transform and its indices. Each image's random numbers depend on
 (seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed changes a pixel. A
@@ -42,10 +42,11 @@ Batch = tuple[Tensor, Tensor]
 
 
 class ImageSource:
-    """One split of a prepared dataset (of the kind `arrays` or `files`), read image by image.
+    """One split of a prepared dataset of kind `arrays` or `files`, read one image at a time.
 
     Args:
-        location: current location of the images of a `files` dataset; if empty, their location when it was prepared.
+        location: current location of the images of a `files` dataset; if empty, the location that was recorded when the
+            dataset was prepared.
 
     Raises:
         DropnasError: a file is missing, damaged, or inconsistent with dataset.json, or the images are not at their
@@ -75,7 +76,7 @@ def _from_array(images: NDArray[np.uint8], index: int) -> Tensor:
 
 
 def _manifest(path: Path, dataset: Dataset, split: Split) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    """The rows of a manifest, and their labels."""
+    """Read and check a manifest; return its rows and their labels."""
     rows = map_array(path, None, (dataset.count(split),))
     paths = rows.dtype.fields["path"][0] if rows.dtype.fields else rows.dtype
     if rows.dtype != manifest_type(paths.itemsize):
@@ -119,7 +120,7 @@ class TrainTransform:
 class TestTransform:
     """Resizes the shorter side of an image to 256/224 of `size`, then takes the central square of `size` pixels."""
 
-    __test__ = False  # not a test for pytest
+    __test__ = False  # keeps pytest from collecting this class
 
     size: int
 
@@ -134,8 +135,8 @@ class TestTransform:
 def random_box(width: int, height: int, random: torch.Generator) -> tuple[int, int, int, int]:
     """A random crop of an image as (left, top, right, bottom), as in Inception's augmentation.
 
-    The area is uniform in 8% .. 100%, the aspect ratio log-uniform in 3/4 .. 4/3. After ten failed attempts, the result
-    is the largest central crop with an allowed aspect ratio.
+    The area is drawn uniformly from 8% to 100% of the image, and the aspect ratio log-uniformly from 3/4 to 4/3. After
+    ten failed attempts, the result is the largest central crop with an allowed aspect ratio.
     """
     draws = torch.rand((TRIES, 4), generator=random, dtype=torch.float64).tolist()
     for area_draw, ratio_draw, left_draw, top_draw in draws:
@@ -162,14 +163,14 @@ def batches(
     workers: int = 0,
     finish: Finish | None = None,
 ) -> Iterator[Batch]:
-    """The micro-batches of one process in one epoch.
+    """Yield the micro-batches of one process in one epoch.
 
     Micro-batch m of the epoch is order[m * batch_size : (m + 1) * batch_size]; the last may be smaller, but has at
-    least two images. This process gets those with m >= start and m % world == rank, in order.
+    least two images. This process yields the micro-batches with m >= start and m % world == rank, in order.
 
     Args:
         order: indices into the source, int64 (N,).
-        workers: number of processes that decode; with 0, this process decodes.
+        workers: number of decoding processes; if 0, this process decodes the images itself.
         finish: function that the decoding process applies to the images of a micro-batch.
 
     Yields:
@@ -185,9 +186,9 @@ def batches(
         sampler=[number for number in range(start, len(parts)) if number % world == rank],
         num_workers=workers,
         multiprocessing_context="fork" if workers else None,  # workers inherit the open source and use no GPU
-        worker_init_fn=signals.ignore,  # a training that is stopping needs its workers until it has saved
+        worker_init_fn=signals.ignore,  # a training that is told to stop needs its workers until it has saved
         pin_memory=torch.cuda.is_initialized(),  # type: ignore[no-untyped-call]  # a run on the CPU must not initialise CUDA
-        generator=torch.Generator(),  # the loader draws a number; the global generator must not change
+        generator=torch.Generator(),  # the loader draws a seed from it and leaves the global generator alone
     )
     try:
         for result in loader:
@@ -204,7 +205,7 @@ def batches(
 
 @dataclass(frozen=True)
 class _MicroBatches(TorchDataset[Batch | DropnasError]):
-    """Makes micro-batches by number. An error is returned as a value, so that it can be reported in one line."""
+    """Makes micro-batches by number. An error is returned instead of raised, so that it can be reported in one line."""
 
     source: ImageSource
     transform: Transform

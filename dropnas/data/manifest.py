@@ -1,9 +1,10 @@
 """ImageNet as a manifest: a list of the images of a folder or tar, with the SHA-256 of each.
 
 Design choices: images are not copied. Each split gets a structured array (`train_manifest.npy`, `test_manifest.npy`)
-that can be mapped into memory. A row has the path, the offset and the length of the bytes (offset 0 in a folder),
-height and width, label, and SHA-256. Rows interleave the classes (the first image of each, then the second), so that
-any prefix is balanced. A tar must be uncompressed, because its images are read by offset; nothing is ever extracted.
+that can be mapped into memory. Each row holds an image's path, the offset and length of its bytes, its height and
+width, its label, and its SHA-256. In a folder, the offset is 0. The rows interleave the classes (the first image of
+each class, then the second of each), so that any prefix is balanced. A tar must be uncompressed, because its images are
+read by offset; nothing is ever extracted.
 """
 
 import hashlib
@@ -55,7 +56,7 @@ def _folder_entries(folder: Path) -> Iterator[Entry]:
 
 
 def walk_files(folder: Path) -> Iterator[str]:
-    """Paths of all files below a folder, relative to it, with forward slashes; without hidden ones."""
+    """Yield the relative paths of all files below a folder, with forward slashes; skip hidden files and folders."""
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -64,7 +65,7 @@ def walk_files(folder: Path) -> Iterator[str]:
 
 
 def _tar_entries(path: Path) -> Iterator[Entry]:
-    """The regular files of an uncompressed tar; unsafe members and a missing end mark are errors."""
+    """Yield the regular files of an uncompressed tar; raise an error for an unsafe member or a missing end mark."""
     try:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
@@ -79,7 +80,7 @@ def _tar_entries(path: Path) -> Iterator[Entry]:
         ) from error
     with path.open("rb") as stream:
         stream.seek(end)
-        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # tarfile accepts other ends, too
+        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # not required by tarfile
             raise DropnasError("damaged or truncated tar: no end mark", where=path, remedy="fetch it again")
 
 
@@ -99,7 +100,7 @@ def manifest(
     """Read the first `limit` images (0: all) once; check that each is an image, and record its size and SHA-256.
 
     Returns:
-        The structured array that the module's docstring describes, with a row for each image.
+        A structured array with a row for each image, as described in the docstring of this module.
 
     Raises:
         DropnasError: there are too few images, or a file cannot be read or is not an image.

@@ -1,15 +1,16 @@
-"""The operations of AutoAugment as tables, applied to a batch (each image with its own operation) or to one image.
+"""The operations of AutoAugment as tables, for a batch in which each image has its own operation, or for one image.
 
 Design choices: an operation that moves pixels has a table with the source index of each pixel. An operation that
-changes each value independently has a table of 256 values. torchvision's functions make both tables once, from an image
-of indices and an image of values, so every pixel agrees with torchvision. Equalize, AutoContrast and Contrast depend on
-the image, so they have a table for each image and channel. Color and Sharpness blend an image with its grey or blurred
-version by a table of 256x256 values. Each of these values is rounded once, like torchvision's multiply-add.
+changes each value independently has a table of 256 values. Both tables are computed once by applying torchvision's
+functions, to an image of pixel indices or to an image of all 256 values, so every pixel agrees with torchvision.
+Equalize, AutoContrast and Contrast depend on the image, so they have a table for each image and channel. Color and
+Sharpness blend an image with its grey or blurred version by a table of 256x256 values. Each of these values is rounded
+once, like torchvision's multiply-add.
 
 On a GPU, every operation is computed for every image, and the right result is selected. Shapes are therefore fixed, and
 the host need not wait. On a CPU, an operation is computed only for the images that need it, and large images are faster
-one by one, because each fits into the cache. All variants share the tables and functions, and no sum depends on its
-order, so the pixels are the same.
+one by one, because each fits into the cache. All variants use the same tables and functions, and no sum depends on the
+order of its terms, so all variants produce the same pixels.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -23,7 +24,7 @@ from dropnas.training import determinism
 
 VALUES = 256
 GREY = 128  # the value of pixels that move into the image
-BLUR = 13  # sum of the weights of Sharpness' 3x3 mean, whose middle counts five times
+BLUR = 13  # sum of the weights of Sharpness' 3x3 mean, in which the middle pixel counts five times
 MOVING = {"ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate"}
 BLENDING = {"Brightness", "Color", "Contrast", "Sharpness"}
 
@@ -36,14 +37,14 @@ class Tables:
     """The tables of a list of operations, for images of one size on one device."""
 
     operations: tuple[Operation, ...]
-    named: dict[str, Tensor]  # for each name in the list, the operations of that name, bool (operations,)
+    named: dict[str, Tensor]  # for each name, bool (operations,): whether an operation has this name
     moves: Tensor  # bool (operations,): whether an operation moves pixels
     looks_up: Tensor  # bool (operations,): whether it has a table of 256 values, fixed or made from the image
     sources: Tensor  # int64 (rows, H * W), the source index of each pixel; H * W means grey
-    source_row: Tensor  # int64 (operations,), an operation's row of `sources`
-    values: Tensor  # uint8 (operations, 256), an operation's fixed table; if it has none, each value itself
-    mixes: Tensor  # uint8 (rows, 256 * 256), the blend of a value v with another value o, at index v + 256 * o
-    mix_row: Tensor  # int32 (operations,), an operation's row of `mixes`
+    source_row: Tensor  # int64 (operations,), the row of `sources` for each operation
+    values: Tensor  # uint8 (operations, 256), the fixed table of each operation, or the identity if it has none
+    mixes: Tensor  # uint8 (rows, 256 * 256), at index v + 256 * o: value v blended with value o of the other image
+    mix_row: Tensor  # int32 (operations,), the row of `mixes` for each operation
     kept: Tensor  # float32 (operations,), the weight of the image
     added: Tensor  # float32 (operations,), the weight of the image that is blended with it
 
@@ -62,7 +63,7 @@ class Tables:
         return images
 
     def applied_to_one(self, image: Tensor, numbers: Iterable[int]) -> Tensor:
-        """Apply the operations with these numbers, in this order, to a uint8 image (3, H, W)."""
+        """Apply the operations with these numbers to a uint8 image (3, H, W), in the given order."""
         for number in numbers:
             if self.operations[number] != NONE:
                 image = self._changed(image[None], number)[0]
@@ -94,8 +95,8 @@ class Tables:
 
 @cache
 def tables(operations: tuple[Operation, ...], height: int, width: int, device: torch.device) -> Tables:
-    """Make the tables of these operations. They are computed on the CPU, so they are the same on every device."""
-    from dropnas.data.image_operations import enhancement  # late: most trainings do not need torchvision
+    """Build the tables of these operations. They are computed on the CPU, so they are the same on every device."""
+    from dropnas.data.image_operations import enhancement  # imported late: most trainings do not need torchvision
 
     names = [name for name, _, _ in operations]
     moving = [NONE, *(operation for operation in operations if operation[0] in MOVING)]
@@ -126,7 +127,7 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
 def _sources(operation: Operation, height: int, width: int) -> Tensor:
     """The source index of each pixel, int64 (H * W,); H * W means grey.
 
-    The image of indices begins at 256, so that no index is mistaken for grey (128).
+    256 is added to each index before the image is moved, so that no index is mistaken for grey (128).
     """
     sources = torch.arange(height * width)
     if operation == NONE:
@@ -145,7 +146,7 @@ def _values(operation: Operation) -> Tensor:
 
 
 def _mixes(operation: Operation) -> Tensor:
-    """The blend of each value with each other value, uint8 (256 * 256,)."""
+    """Blend every value with every value of the other image: uint8 (256 * 256,), a row of `Tables.mixes`."""
     from dropnas.data.image_operations import enhancement
 
     name, level, sign = operation
@@ -164,9 +165,9 @@ def _torchvisions(images: Tensor, operation: Operation) -> Tensor:
 
 
 def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """Apply `change` to the rows of `old` (B, ...) that `wanted`, bool (B,), selects.
+    """Apply `change` to those rows of `old` (B, ...) for which `wanted`, bool (B,), is true.
 
-    The rows may be images or tables. `others` (B, ...) are further arguments of `change`.
+    The rows may be images or tables. `change` gets the same rows of `others` (B, ...) as further arguments.
     """
     if old.device.type == "cpu":
         chosen = wanted.nonzero()[:, 0]
@@ -185,7 +186,7 @@ def _looked_up(images: Tensor, values: Tensor) -> Tensor:
     if images.device.type != "cpu":
         return values.gather(2, images.flatten(2).long()).view(images.shape)
     channels = zip(images.flatten(2).flatten(0, 1).numpy(), values.flatten(0, 1).numpy(), strict=True)
-    # Python's look-up of bytes; torch's would need an eight-byte index for each value
+    # Python translates bytes directly; a look-up in torch would need an eight-byte index for each value
     changed = bytearray().join(channel.tobytes().translate(table.tobytes()) for channel, table in channels)
     return torch.frombuffer(changed, dtype=torch.uint8).view(images.shape)
 
@@ -207,7 +208,7 @@ def _equalised(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
 def _counts(pixels: Tensor) -> Tensor:
     """The number of occurrences of each value in each channel, (B, 3, 256), for uint8 (B, 3, H * W)."""
     shape = (*pixels.shape[:2], VALUES)
-    if pixels.device.type == "cpu":  # faster; on a GPU it would make the host wait
+    if pixels.device.type == "cpu":  # bincount is faster, but on a GPU the host would have to wait for it
         counts = [torch.bincount(channel, minlength=VALUES) for channel in pixels.flatten(0, 1)]
         return torch.stack(counts).view(shape)
     ones = torch.ones((), dtype=torch.int32, device=pixels.device).expand_as(pixels)
@@ -230,7 +231,7 @@ def _contrasted(values: Tensor, images: Tensor, kept: Tensor, added: Tensor) -> 
 
 
 def _blurred(images: Tensor) -> Tensor:
-    """Means of 3x3 pixels, the middle one counted five times; the outermost pixels stay unchanged."""
+    """Blur with a 3x3 mean in which the middle pixel counts five times; the outermost pixels stay unchanged."""
     height, width = images.shape[2:]
     if height <= 2 or width <= 2:
         return images
@@ -244,13 +245,13 @@ def _blurred(images: Tensor) -> Tensor:
 
 
 def _greyscale(images: Tensor) -> Tensor:
-    """The grey image, float32 (B, H, W), in whole numbers."""
+    """The images in grey, float32 (B, H, W), with values rounded down to whole numbers."""
     red, green, blue = images.unbind(1)
     return red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114).floor_()
 
 
 def _blended(image: Tensor, other: Tensor, kept: Tensor, added: Tensor) -> Tensor:
-    """image * kept + other * added as uint8; the second product and the sum are rounded together, once."""
+    """image * kept + other * added, as uint8. The second product is not rounded before it is added."""
     together = image.mul(kept).double().add_(other.double() * added.double())
     return _rounded_down(together.float())
 

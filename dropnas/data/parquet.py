@@ -33,12 +33,12 @@ SIDE = 32
 
 @dataclass(frozen=True)
 class Shards:
-    """Reads a folder of shards, whose labels are in the column that `label` names. Calling it reads both splits."""
+    """Reads a folder of shards that have their labels in column `label`. Calling an instance reads both splits."""
 
     label: str
 
     def __call__(self, config: DatasetConfig, workspace: Workspace) -> Arrays:
-        """Read both splits of the folder that the configuration names. Raises a DropnasError like `read`."""
+        """Read both splits from the configured folder. Raises a DropnasError if the folder cannot be read."""
         path, classes = locate(config, workspace), ROLES[config.name].classes
         return read(self.label, classes, path, config.train_images, config.test_images)
 
@@ -47,7 +47,7 @@ CIFAR10, CIFAR100 = Shards("label"), Shards("fine_label")
 
 
 def read(label: str, classes: int, folder: Path, train_images: int, test_images: int) -> Arrays:
-    """Read both splits, or the first images of each up to a limit (0: all); `label` is the column of the labels.
+    """Read the first `train_images` and `test_images` images of the splits (0: all), with the labels in column `label`.
 
     Raises:
         DropnasError: pyarrow is not installed, a shard is missing, truncated or lacks columns, or an image is not

@@ -3,7 +3,7 @@
 Design choices: the prepared format is uint8 arrays (NHWC, C = 1 or 3), neither normalised nor augmented, so a loader
 only maps them into memory. ImageNet is not copied; it gets a manifest. Shapes, labels, checksums and the readability of
 every image are checked once, here. The statistics are computed from exact integer counts of the 256 values, so they do
-not depend on the order of a sum. The stage does not import torch.
+not depend on the order of summation. The stage does not import torch.
 """
 
 import math
@@ -23,7 +23,7 @@ from dropnas.errors import DropnasError
 from dropnas.extension import load
 from dropnas.workspace import Workspace
 
-CHUNK = 1000  # images whose values are counted at a time
+CHUNK = 1000  # number of images whose values are counted at once
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # the customary statistics; measuring 1.3M images would take hours
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -36,7 +36,7 @@ def run(config: DatasetConfig, inputs: Sequence[Path], out: Path, workspace: Wor
 
     Raises:
         DropnasError: the dataset is unknown, the source is missing or damaged, there are too few images, or a label is
-            outside the classes.
+            not a class.
     """
     check_source(config)
     found = load(DATASETS[config.name].sources[config.source])(config, workspace)
@@ -108,7 +108,7 @@ def statistics(split: Labelled, where: str) -> tuple[Statistic, Statistic]:
     """Mean and population standard deviation of each channel, for pixels in 0..1; a single channel is repeated.
 
     Raises:
-        DropnasError: a channel is constant, so that it cannot be normalised.
+        DropnasError: a channel is constant and therefore cannot be normalised.
     """
     means, deviations = [], []
     for channel in range(split.images.shape[3]):

@@ -4,8 +4,8 @@
 
 Design choices: the checksum of a file is what `sha256sum FILE` prints. The checksum of a folder is the SHA-256 of the
 text that `sha256sum` would print for its files: a line `<sha256> <path relative to the folder>` for each file, sorted
-by path (bytewise), without hidden files and folders. It depends on names and contents, but neither on times nor on the
-location of the folder.
+by path (bytewise). Hidden files and folders are skipped. The checksum depends on names and contents, but not on times
+or on the location of the folder.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ def check_source(config: DatasetConfig) -> None:
     """Check that a dataset is known and available from its configured source.
 
     Raises:
-        DropnasError: the dataset is not available, or a checksum is declared for digits, which come with a package.
+        DropnasError: the dataset is not available, or a checksum is declared although the dataset is bundled.
     """
     if config.name not in DATASETS:
         raise DropnasError(f"unknown dataset {config.name!r}", remedy=f"known: {', '.join(DATASETS)}")
@@ -39,7 +39,7 @@ def locate(config: DatasetConfig, workspace: Workspace) -> Path:
     """Return the path of a local source, after checking its declared checksum.
 
     Raises:
-        DropnasError: the source is missing or has another checksum.
+        DropnasError: the source is missing, or its checksum differs from the declared one.
     """
     path = workspace.location or config.path
     if not path:
@@ -51,7 +51,7 @@ def locate(config: DatasetConfig, workspace: Workspace) -> Path:
 
 
 def require_checksum(config: DatasetConfig, path: Path) -> None:
-    """Raise a DropnasError if the configuration declares a checksum and the source has another one."""
+    """Raise a DropnasError if the configuration declares a checksum and the source's checksum differs from it."""
     if config.checksum and (found := source_checksum(path)) != config.checksum:
         raise DropnasError(
             f"checksum is {found}, but {config.checksum} is declared",

@@ -30,7 +30,7 @@ class Arrays:
 
 
 def first(split: Labelled, limit: int, where: str) -> Labelled:
-    """The first `limit` images of a split, or all if it is 0.
+    """The first `limit` images of a split, or all images if `limit` is 0.
 
     Raises:
         DropnasError: there are fewer images than the limit.

@@ -5,7 +5,7 @@ Design choices: three such lists are known. They are found by their file name, a
 - `LOC_val_solution.csv` of Kaggle: a row such as `ILSVRC2012_val_00000001,n01751748 111 108 230 366` for each image, in
   any order.
 - `ILSVRC2012_validation_ground_truth.txt` of the development kit: each image's class as a number, in the order of the
-  images' names; `meta.mat` in the same source has the class of each number.
+  images' names; `meta.mat` in the same source maps each number to a class.
 - `imagenet_2012_validation_synset_labels.txt`: the class of each image, in the order of the images' names.
 """
 
@@ -25,7 +25,7 @@ Texts = dict[str, bytes]  # content of the list and of meta.mat, by file name
 
 
 def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
-    """Find the class of each image of a flat folder, in a list of labels among the files of the source.
+    """Find the class of each image of a flat folder in the list of labels that the source contains.
 
     Raises:
         DropnasError: there is no list, or it does not match the images.
@@ -80,7 +80,7 @@ def _in_order(classes: list[str], paths: list[str]) -> Labels:
 
 
 def _classes(meta: bytes) -> dict[int, str]:
-    """The class (WordNet id) of each number of the development kit; a row of `synsets` begins with both."""
+    """Map the class numbers of the development kit to WordNet ids; each row of `synsets` begins with these two."""
     from scipy.io import loadmat  # the import takes half a second and is rarely needed
     from scipy.io.matlab import MatReadError
 

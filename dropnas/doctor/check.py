@@ -10,11 +10,11 @@ from dropnas.config import Machine
 from dropnas.doctor.site import Site
 from dropnas.runs.identity import Run
 
-PATIENCE = 20.0  # seconds; more than a working program needs, even on a busy machine
+PATIENCE = 20.0  # seconds; a working program takes less, even on a busy machine
 
 
 class Outcome(StrEnum):
-    """The outcome of a check; a warning stops no run."""
+    """The outcome of a check; a warning does not stop a run."""
 
     PASSED = "ok"
     WARNING = "warning"
@@ -33,7 +33,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Situation:
-    """The conditions of a run that the checks examine."""
+    """What the checks examine: the store, the site, and the runs with their resources."""
 
     root: Path  # root folder of the store
     site: Site  # where and how jobs run
@@ -52,14 +52,14 @@ Checks = Iterator[Check]
 def check(name: str, passes: object, found: str, remedy: str = "", *, stops: bool = True) -> Check:
     """Make the result of a check.
 
-    If the check did not pass, the result has the remedy. It then stops a run unless `stops` is false.
+    If the check did not pass, the result includes the remedy and stops a run. With `stops=False` it is only a warning.
     """
     problem = Outcome.FAILED if stops else Outcome.WARNING
     return Check(name, Outcome.PASSED, found) if passes else Check(name, problem, found, remedy)
 
 
 def ask(*command: str) -> tuple[bool, str]:
-    """Return whether a program succeeded, and its output; if it failed, the last line of its error output."""
+    """Run a program. Return True and its output or, if it failed, False and the last line of its error output."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:

@@ -15,17 +15,17 @@ from dropnas.pipeline.disk import Disk
 from dropnas.pipeline.plan import ancestors, make_plan
 
 ALL = (installation, gpu, image, scheduler, storage, source_places)
-LOOKS = {  # with these options Snakemake runs no job
+LOOKS = {  # options with which Snakemake does not run any jobs
     *("-n", "--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--summary", "-S", "--detailed-summary"),
     *("-D", "--lint", "--report", "-h", "--help", "--unlock", "--list-rules", "-l"),
 }
 
 
 def situation(parameters: Path | None, options: Sequence[str], root: Path) -> Situation:
-    """The conditions of a run, from a parameter file and options for Snakemake, including targets.
+    """Return what the checks examine, given a parameter file and options for Snakemake, which may include targets.
 
     Raises:
-        DropnasError: the parameter file or a profile is wrong.
+        DropnasError: the parameter file or a profile is invalid.
     """
     where = site(options)
     if parameters is None:
@@ -77,8 +77,8 @@ def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Ca
 def show_node(root: Path) -> None:
     """Print the problems of the node on which a job runs. Its GPU is not checked here, because a training checks it.
 
-    The job continues in spite of a problem. The remaining epochs of a training may need less space than is checked for,
-    and a training reports a full disk itself.
+    The job continues in spite of a problem: the remaining epochs of a training may need less space than the check
+    requires, and a training reports a full disk itself.
     """
     for check in (*scheduler.in_job(), *storage.room(root, Disk(storage.RESERVE, 100))):
         if check.outcome is not Outcome.PASSED:

@@ -25,7 +25,7 @@ def examine(situation: Situation) -> Checks:
 
 
 def _image(root: Path, program: str) -> Check | None:
-    """The check of the image; None if the image is a file and there is no working program to open it."""
+    """Check the image; return None if the image is a file and this node has no working program to open it."""
     named = os.environ.get("DROPNAS_SIF", USUAL)
     if any(letter.isspace() for letter in named):
         hint = "rename it: Snakemake does not accept such an image"

@@ -27,7 +27,7 @@ def examine(situation: Situation) -> Checks:
 
 
 def _snakemake_fault(packages: list[str]) -> str:
-    """Which of these packages is missing, or older than the version that this project requires; empty if none is."""
+    """Name the first of these packages that is missing or older than this project requires; empty if there is none."""
     try:
         asked = requires("dropnas") or []
     except PackageNotFoundError:  # the project is not installed

@@ -97,6 +97,6 @@ def _megabytes(text: str) -> int:
 
 
 def in_job() -> Checks:
-    """In a job of SLURM that does not run in an image, check that the node has scontrol."""
+    """In a SLURM job that runs outside an image, check that the node has scontrol."""
     if "SLURM_JOB_ID" in os.environ and "DROPNAS_IMAGE" not in os.environ:
         yield _scontrol()

@@ -27,7 +27,7 @@ def site(options: Sequence[str]) -> Site:
     """Read the scheduler and the image from options for Snakemake.
 
     Raises:
-        DropnasError: a profile that the options name cannot be read.
+        DropnasError: the profile given in the options cannot be read.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--profile", "--workflow-profile")

@@ -35,7 +35,7 @@ def _source(name: str, config: DatasetConfig) -> Check:
         return check(name, there, config.path if there else f"{config.path} does not exist", hint)
     if config.source != "torchvision":
         return check(name, False, "has no `path`", "set `path` to the location of its source")
-    from dropnas.data.cifar import BASE_URL  # imports numpy, which the checks of most starts do not need
+    from dropnas.data.cifar import BASE_URL  # imports numpy, which is rarely needed here
 
     return _server(name, config.mirror or BASE_URL)
 
@@ -52,7 +52,10 @@ def _server(name: str, url: str) -> Check:
 
 @cache
 def _unreachable(host: str, port: int) -> str:
-    """Why a server cannot be reached; empty if it can. A thread connects, because a name look-up has no time limit."""
+    """Return why a server cannot be reached; empty if it can.
+
+    The connection is made in a thread, because a name look-up has no time limit.
+    """
     fault = ["no response"]
 
     def connect() -> None:

@@ -1,9 +1,9 @@
-"""The architectures stage: the size of the published architectures of Tables 1-3, compared with the printed numbers.
+"""The architectures stage: computes the sizes of the architectures of Tables 1-3 and compares them with the paper's.
 
-Design choices: the networks are those of Section 4.2. Batch norms are removed before multiply-adds are counted: they
-add none, and would take half of the counting time. Squeeze-and-excitation is counted separately, because only the
-paper's own rows of Table 3 include it. A remark gives the difference between the printed and the computed number, and
-its reason if one was published or can be computed here.
+Design choices: the networks are those of Section 4.2. Batch norms are removed before multiply-adds are counted, because
+they contribute none but would take half of the counting time. Squeeze-and-excitation is counted separately, because
+only the paper's own rows of Table 3 include it. A remark gives the difference between the printed and the computed
+number, and its reason if one was published or can be computed here.
 """
 
 from collections.abc import Sequence
@@ -120,7 +120,7 @@ def _bare(network: nn.Module) -> nn.Module:
 
 
 def remark(architecture: str, table: str, parameters: int, printed: float | None) -> str:
-    """Say how much the number of parameters differs from the printed one (in millions), and why; empty if equal."""
+    """Say how much the number of parameters differs from the printed one in millions, and why; empty if they agree."""
     if printed is None:
         return "the paper prints no number of parameters"
     difference = parameters / 1e6 - printed

@@ -39,8 +39,8 @@ class Cell(nn.Module):
     """One cell of a genotype (Section 2.1, after derivation).
 
     Args:
-        channels_before_last, channels_last: channels of the two inputs, states 0 and 1.
-        channels: channels C of each node; the output has C for each node in the concat.
+        channels_before_last, channels_last: numbers of channels of the two inputs, which are states 0 and 1.
+        channels: number of channels C of each node; the output has C channels for each node in the concat.
         reduction: whether to build the reduction cell, whose operations on the inputs have stride 2.
         reduction_before: whether the previous cell is a reduction cell, so that H and W of state 0 must be halved.
     """
@@ -77,9 +77,10 @@ class Cell(nn.Module):
         """The cell's output (B, channels_out, H, W); a reduction cell halves H and W.
 
         Args:
-            before_last, last: the two inputs after ReLU; each input is read by two cells, which share its ReLU.
-            masks: drop-path's factor for each edge and image, (edges, B, 1, 1, 1), of the inputs' type. Identity
-                operations ignore theirs. None switches drop-path off.
+            before_last, last: the two inputs after ReLU, which is applied outside of the cell because two cells read
+                each input.
+            masks: drop-path's factor for each edge and image, (edges, B, 1, 1, 1), with the dtype of the inputs.
+                Identity operations ignore their factors. None disables drop-path.
         """
         states = [self.preprocess_before_last.rectified(before_last), self.preprocess_last.rectified(last)]
         rectified: dict[int, Tensor] = {}  # states after ReLU, for all operations that begin with a ReLU
@@ -104,7 +105,10 @@ class Cell(nn.Module):
 
 
 def _sum(*edges: tuple[Tensor, Tensor | None]) -> Tensor:
-    """The sum of two results (B, C, H, W) times their masks (B, 1, 1, 1); the last product is fused with the sum."""
+    """Add two results (B, C, H, W), each multiplied by its mask (B, 1, 1, 1), if any.
+
+    The last multiplication is fused with the addition.
+    """
     (one, mask_of_one), (other, mask) = sorted(edges, key=lambda edge: edge[1] is not None)  # the unmasked one first
     if mask_of_one is not None:
         one = one * mask_of_one
@@ -118,7 +122,7 @@ def draw_paths(edges: int, images: int, rate: float, generator: torch.Generator)
 
 
 def drop_path_masks(kept: Tensor, scale: float | Tensor) -> Tensor:
-    """The factors of the edge outputs, (edges, B, 1, 1, 1): `scale` for outputs that `draw_paths` keeps, 0 for others.
+    """The factors of the edge outputs, (edges, B, 1, 1, 1): `scale` for the outputs to keep, 0 for the dropped ones.
 
     A scale of 1 / (1 - rate) preserves the mean.
     """

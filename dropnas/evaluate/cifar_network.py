@@ -18,7 +18,7 @@ class CifarNetwork(EvaluationNetwork):
 
 
 class CifarStem(nn.Module):
-    """A 3x3 convolution and batch norm; its output is both inputs of the first cell."""
+    """A 3x3 convolution and batch norm, whose output serves as both inputs of the first cell."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

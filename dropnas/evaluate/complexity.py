@@ -1,9 +1,9 @@
 """The size of a network as the literature counts it: parameters, and multiply-adds for one image.
 
 Design choices: the auxiliary tower is not part of the deployed network, so it is left out and reported separately.
-Multiply-adds are those of convolutions and linear layers, counted while an image of zeros passes through the network.
-The pass takes hardly any time and memory: each convolution computes only one channel, to get the shape of its output,
-and all weights are views of a single zero. torch's meta device is not used, because it imports torch's compiler.
+The multiply-adds of convolutions and linear layers are counted while an image of zeros passes through the network. The
+pass takes hardly any time or memory: each convolution computes only one channel, to get the shape of its output, and
+all weights are views of a single zero. torch's meta device is not used, because it imports torch's compiler.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def multiply_adds(network: nn.Module, image_size: tuple[int, int]) -> int:
     """The multiply-adds of convolutions and linear layers for one image (3, height, width), without the tower.
 
     The network is left in evaluation mode, which skips the tower. Only calls of `conv2d` and `linear` of
-    torch.nn.functional are counted, also in a user's operation.
+    torch.nn.functional are counted; this includes calls in a user's own operations.
     """
     tensors = chain(network.named_parameters(), network.named_buffers())
     zeros = {name: torch.zeros((), dtype=value.dtype).expand(value.shape) for name, value in tensors}

@@ -26,17 +26,17 @@ class RetrainConfig:
         learning_rate_min: final learning rate of the cosine schedule, which has one value for each epoch.
         momentum: momentum of SGD.
         weight_decay: L2 weight decay of SGD.
-        gradient_clip: largest norm of the gradient.
+        gradient_clip: maximum norm of the gradient; larger gradients are clipped.
         crop_padding: pixels of padding around an image before it is cropped at random.
         flip: whether images are flipped horizontally at random.
-        cutout: side of the square that Cutout erases, in pixels; 0 is off.
+        cutout: side of the square that Cutout erases, in pixels; 0 disables Cutout.
         autoaugment: whether the policy of AutoAugment is applied.
         auxiliary_weight: weight of the auxiliary tower's loss; 0 builds no tower.
-        drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
+        drop_path: final rate of drop-path, reached linearly over the epochs; 0 disables drop-path.
         pool_norm: whether batch norm follows pooling, as in the release; DARTS' own evaluation network has none there.
         norm_weight: initial weights of batch norm: `ones`, or `uniform` in (0, 1) as in PyTorch before 1.2.
         held_out: number of training images that are held out to choose the epoch and the best of several seeds. The
-            default of 0 holds out none, because the paper chose both on the test set.
+            default is 0, because the paper chose both on the test set.
         precision: precision of the computation; `fp32` is the reference.
         deterministic: whether repeated runs on a GPU give the same bits; `false` lets cuDNN choose its kernels by
             timing, including kernels that sum in no fixed order.
@@ -72,7 +72,7 @@ class RetrainConfig:
 
     @property
     def numerics(self) -> str:
-        """The settings that change rounding on purpose; a part of the run's identity."""
+        """The settings that deliberately change rounding; they are part of the run's identity."""
         return _numerics(self.precision, self.memory_format)
 
 
@@ -87,21 +87,21 @@ class TransferConfig:
         epochs: number of epochs of the training.
         seed: seed of all random numbers of the training. The key `seeds` of a parameter file sets it.
         batch_size: number of images in a step, over all GPUs together; the number of GPUs does not change it.
-        micro_batch: number of images in a forward pass, over which batch norm takes its statistics; a step adds up the
-            gradients of batch_size / micro_batch passes. The default of 256 corresponds to the authors' 2,048 on 8
+        micro_batch: number of images in a forward pass, over which batch norm computes its statistics; a step adds up
+            the gradients of batch_size / micro_batch passes. The default of 256 corresponds to the authors' 2,048 on 8
             GPUs.
         learning_rate: learning rate of SGD after the warm-up.
-        warmup_epochs: epochs in which the learning rate grows linearly.
-        schedule: shape of the learning rate's fall to zero after the warm-up; one value for each epoch.
+        warmup_epochs: number of epochs over which the learning rate grows linearly.
+        schedule: how the learning rate decays to zero after the warm-up; the rate is constant within an epoch.
         momentum: momentum of SGD.
         weight_decay: L2 weight decay of SGD.
-        gradient_clip: largest norm of the gradient.
-        label_smoothing: epsilon of label smoothing; 0 is off.
-        mixup: parameter of mixup's Beta distribution; 0 is off.
+        gradient_clip: maximum norm of the gradient; larger gradients are clipped.
+        label_smoothing: epsilon of label smoothing; 0 disables label smoothing.
+        mixup: parameter of mixup's Beta distribution; 0 disables mixup.
         autoaugment: whether the ImageNet policy of AutoAugment is applied.
         squeeze_excitation: whether each cell's output goes through a squeeze-and-excitation module.
         auxiliary_weight: weight of the auxiliary tower's loss; 0 builds no tower.
-        drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
+        drop_path: final rate of drop-path, reached linearly over the epochs; 0 disables drop-path.
         pool_norm: whether batch norm follows pooling.
         norm_weight: as in RetrainConfig.
         precision: precision of the computation; `fp32` is the reference.
@@ -136,13 +136,13 @@ class TransferConfig:
 
     @property
     def numerics(self) -> str:
-        """The settings that change rounding on purpose; a part of the run's identity."""
+        """The settings that deliberately change rounding; they are part of the run's identity."""
         return _numerics(self.precision, self.memory_format)
 
 
 @dataclass(frozen=True)
 class SelectConfig:
-    """The choice of the best of several seeds, on which Tables 1-3 are based.
+    """How the best of several seeds is chosen for Tables 1-3.
 
     Attributes:
         criterion: `best` takes the lowest test error of any epoch, as the paper did. `final` takes the test error of
@@ -156,11 +156,11 @@ class SelectConfig:
 
 @dataclass(frozen=True)
 class FixedConfig:
-    """A genotype that is not searched: a published one, or the user's own.
+    """A genotype that is given instead of searched: a published one, or the user's own.
 
     Attributes:
-        architecture: its id.
-        genotype: its two cells, in the format of genotype.json.
+        architecture: id of the genotype.
+        genotype: the two cells of the genotype, in the format of genotype.json.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

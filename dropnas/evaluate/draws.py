@@ -20,7 +20,7 @@ from dropnas.training.seeding import generator
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of some images, in the order in which the epoch visits them."""
+    """The random numbers for N images of an epoch, in the order in which the epoch visits them."""
 
     order: Tensor  # int64 (N,), the index of each image in the training split
     crops: Tensor  # int64 (N, 2), the transposed argument of `augment.crop`
@@ -30,14 +30,14 @@ class Draws:
     kept: Tensor  # bool (N, edges of the network), for drop-path
 
     def rows(self, positions: Tensor) -> "Draws":
-        """The rows for these positions (B,) in the epoch."""
+        """The random numbers for the images at these positions (B,) in the epoch."""
         return Draws(**{name: values[positions] for name, values in vars(self).items()})
 
     def to(self, device: str) -> "Draws":
         return Draws(**{name: values.to(device) for name, values in vars(self).items()})
 
     def take_over(self, others: "Draws") -> None:
-        """Copy `others`, which are for the same number of images, into the tensors of these draws."""
+        """Copy `others`, drawn for the same number of images, into the existing tensors."""
         for mine, theirs in zip(vars(self).values(), vars(others).values(), strict=True):
             mine.copy_(theirs, non_blocking=True)
 
@@ -66,7 +66,7 @@ def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int],
 def augmented(images: Tensor, data: ImageArrays, config: RetrainConfig, drawn: Draws) -> Tensor:
     """Apply crop, flip, AutoAugment, normalisation and Cutout to uint8 images (B, 3, H, W), in this order as in DARTS.
 
-    What the configuration switches off is skipped; mean and standard deviation are those of the data.
+    Steps that the configuration disables are skipped. The mean and standard deviation are those of `data`.
     """
     if config.crop_padding:
         images = augment.crop(images, config.crop_padding, drawn.crops.t())

@@ -1,4 +1,4 @@
-"""The size of a genotype in the paper's networks, and the paper's numbers for it: the output of the verb `inspect`."""
+"""Describes a genotype for the verb `inspect`: its size in the paper's networks, and the paper's numbers for it."""
 
 from collections import Counter
 from typing import Any
@@ -30,7 +30,7 @@ def describe(
         channels, cells: initial width and depth; None means the paper's (36 and 20, or 48 and 14).
 
     Raises:
-        DropnasError: the network is unknown, or the size is not possible.
+        DropnasError: the network is unknown, or the size is invalid.
     """
     shape = paper_shape(network, pool_norm, squeeze_excitation, channels, cells)
     module = build(shape, genotype)
@@ -54,12 +54,12 @@ def paper_shape(
     """The shape of the paper's network for a dataset (Section 4.2); width and depth may be changed.
 
     Raises:
-        DropnasError: the network is unknown, or the size is not possible.
+        DropnasError: the network is unknown, or the size is invalid.
     """
     if network not in ROLES:
         raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(ROLES)}")
     large = ROLES[network].network == "imagenet"
-    # single fields of the classes are read, so that the stage's code fingerprint does not depend on the other fields
+    # reads single fields, so that the stage's code fingerprint does not depend on the other fields of these classes
     paper_cells = TransferConfig.cells if large else RetrainConfig.cells
     paper_channels = TransferConfig.channels if large else RetrainConfig.channels
     side = TransferConfig.image_size if large else 32

@@ -1,4 +1,4 @@
-"""The part that retraining and transfer share: an evaluation network, its optimiser, and the sums of an epoch.
+"""What retraining and transfer have in common: an evaluation network, its optimiser, and the sums of an epoch.
 
 Design choices: both use SGD with momentum and a clipped gradient (Section 4.2). The sums stay on the device as float64,
 so that no step waits for them. They are part of the state, so that an epoch can be interrupted. All tensors that a step
@@ -31,7 +31,7 @@ TOP5_CLASSES = 6  # with fewer classes, every label is among the top five
 
 
 class Learner:
-    """An evaluation network in training; its initial weights follow from the seed.
+    """An evaluation network in training; its initial weights are determined by the seed.
 
     Raises:
         DropnasError: the memory format is channels last on a CPU.
@@ -55,7 +55,7 @@ class Learner:
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
         self.layers = ForeachLayers(self.network, config.precision, device)
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
-        self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # top-1 hits, top-5 hits, images of a test
+        self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # in a test: top-1 hits, top-5 hits, images
 
     def changed(self) -> list[Tensor]:
         """All tensors that a step changes."""
@@ -109,7 +109,7 @@ class Learner:
 
     @torch.no_grad()
     def test(self, images: Tensor, labels: Tensor) -> None:
-        """Count the hits of one test batch, without a synchronisation with the host."""
+        """Count the hits of one test batch, without synchronising with the host."""
         self.network.eval()
         with self.layers.computing():
             logits, _ = self.outputs(images)
@@ -136,7 +136,7 @@ class Learner:
 
 
 def layout(name: MemoryFormat, device: str) -> torch.memory_format:
-    """Return torch's memory format of that name.
+    """Return the memory format of torch with this name.
 
     Raises:
         DropnasError: the format is channels last on a CPU with oneDNN. In torch 2.14.1, the backward pass of a 1x1
@@ -151,7 +151,7 @@ def layout(name: MemoryFormat, device: str) -> torch.memory_format:
 
 
 def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:
-    """The number of labels (B,) that are among the `guesses` highest logits of their image; logits are (B, classes)."""
+    """Count the images whose label has one of the `guesses` highest logits; logits (B, classes), labels (B,)."""
     if guesses == 1:
         return (logits.argmax(dim=1) == labels).sum()
     first = logits.topk(min(guesses, logits.shape[1]), dim=1).indices  # (B, guesses)
@@ -161,7 +161,7 @@ def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:
 def with_auxiliary(
     outputs: tuple[Tensor, Tensor | None], targets: Tensor, weight: float, smoothing: float = 0.0
 ) -> Tensor:
-    """Cross-entropy of the logits plus `weight` times that of the auxiliary logits, both averaged over the batch."""
+    """The mean cross-entropy of the logits over the batch, plus `weight` times that of the auxiliary logits, if any."""
     logits, auxiliary = outputs
     loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
     if auxiliary is None:

@@ -1,7 +1,7 @@
 """A finished retraining or transfer as a network with its weights, ready for use.
 
 Design choices: the network is rebuilt from network.json and genotype.json, and the weights are read from safetensors.
-Nothing in a run folder is unpickled or evaluated, so a folder from another person runs no code of its own. (If a
+Nothing in a run folder is unpickled or evaluated, so a folder from another person cannot run code of its own. (If a
 genotype names an operation of a user's package, that package is imported, as it was for training.)
 """
 
@@ -22,9 +22,10 @@ from dropnas.training.weights_file import load_weights
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A finished run's configuration, and its network with the final weights, in evaluation mode, on the CPU.
+    """The network of a finished run, with its configuration.
 
-    Call the network with normalised images (B, 3, H, W).
+    The network has the final weights. It is on the CPU and in evaluation mode; call it with normalised images
+    (B, 3, H, W).
     """
 
     network: EvaluationNetwork
@@ -48,7 +49,7 @@ def load(run_folder: str | Path) -> LoadedRun:
 
 
 def read_network(folder: Path, config: dict[str, Any]) -> LoadedRun:
-    """Load the network from the files of a retraining or transfer, without a check against the manifest.
+    """Load the network from the files of a retraining or transfer, without checking them against the manifest.
 
     Raises:
         DropnasError: a file is missing or corrupt, or the weights do not fit the network.

@@ -1,7 +1,7 @@
 """The files of a finished retraining or transfer: genotype, metrics, result and weights.
 
-Design choices: every file depends only on the run, not on times or hosts, so equal runs have equal bytes. The weights
-are those after the last epoch, without the auxiliary tower, which is only used in training. network.json and
+Design choices: every file depends only on the run, not on times or hosts, so equal runs write identical files. The
+weights are those after the last epoch, without the auxiliary tower, which is only used in training. network.json and
 genotype.json describe the network for these weights.
 """
 
@@ -26,8 +26,8 @@ def archive(
     """Write a run's files: genotype.json, network.json, metrics.csv, result.json, network.safetensors.
 
     Args:
-        shape: shape of the network; it is written without the auxiliary tower.
-        network: the trained network, moved to the CPU here.
+        shape: shape of the network; network.json omits the auxiliary tower.
+        network: the trained network; this function moves it to the CPU.
         rows: one row for each epoch, with `top1_error`, `top5_error` and, if measured, HELD_OUT_ERROR.
     """
     network.cpu().eval()
@@ -42,7 +42,7 @@ def archive(
 
 
 def final_and_best(rows: Sequence[Row], column: str) -> Errors | None:
-    """The error after the last epoch, the lowest error, and the first epoch with the lowest; None if not measured."""
+    """Return the final error, the lowest error, and the first epoch that reached it; None if none was measured."""
     errors = [(value, int(row["epoch"] or 0)) for row in rows if (value := row[column]) is not None]
     if not errors:
         return None

@@ -1,9 +1,9 @@
 """The retrain stage: a genotype trained from scratch on CIFAR (Section 4.2, "Architecture Evaluation").
 
 Design choices: the dataset and all random numbers of an epoch are on the device. A step gathers a batch there, augments
-it and updates the weights without a synchronisation with the host. Steps and test batches can therefore be captured in
-CUDA graphs. The test split is evaluated after every epoch: the final error is the result, and the lowest error is
-reported separately. All seeds hold out the same training images, so that they are compared on equal images.
+it and updates the weights without synchronising with the host. Steps and test batches can therefore be captured in CUDA
+graphs. The test split is evaluated after every epoch: the final error is the result, and the lowest error is reported
+separately. All seeds hold out the same training images, so their results are comparable.
 """
 
 import time
@@ -33,14 +33,14 @@ from dropnas.training.schedule import cosine, linear
 from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 
-TEST_BATCH = 500  # images; affects results by rounding only
+TEST_BATCH = 500  # number of images; affects the results only by rounding
 ANY_SEED = 0  # seed of the held-out images, the same for all runs
 Split = Literal["test", "held out"]
 SPLITS: tuple[Split, ...] = ("test", "held out")
 
 
 class Retraining:
-    """The training of one network on the two splits of a dataset, which are on the device.
+    """Trains one network on a dataset whose two splits are on the device.
 
     Args:
         recorder: records the steps and the evaluation as CUDA graphs; None runs them directly.
@@ -63,22 +63,22 @@ class Retraining:
         self.config, self.training, self.testing, self.device = config, training, testing, device
         parts = batches.apart(len(training), config.held_out, generator(ANY_SEED, "held-out images"))
         self.trained, self.held_out = (part.to(device) for part in parts)  # indices
-        self.sizes = batches.sizes(len(self.trained), config.batch_size)  # of the batches of an epoch
+        self.sizes = batches.sizes(len(self.trained), config.batch_size)  # sizes of an epoch's batches
         height, width = training.images.shape[2:]
         shape = shape_of("cifar", config, training.classes, (height, width))
         self.learner = Learner(CifarNetwork(shape, genotype), shape, config, device)
         if config.memory_format == "contiguous":
             self.learner.forward = small_images.fastest(self.learner.network, height * width, device)
         self.drop_path = 0.0
-        self.path_scale = torch.ones((), device=device)  # drop-path's factor of the outputs that it keeps
+        self.path_scale = torch.ones((), device=device)  # factor by which drop-path scales the outputs that it keeps
         self.draws = self._draw(0).to(device)
         self.position = torch.zeros((), dtype=torch.int64, device=device)  # of a batch's first image in its split
-        self.losses = torch.zeros(len(self.sizes), device=device)  # one for each step of the epoch
+        self.losses = torch.zeros(len(self.sizes), device=device)  # one loss for each step of the epoch
         self.steps = torch.arange(len(self.sizes), device=device)
         self.tests = torch.arange(len(testing), device=device)  # indices of all test images
         changed = [*self.learner.changed(), self.losses, self.learner.tested]
         self.programs = GraphedPrograms(self._programs(), changed, recorder)
-        self.images_seen = 0  # by this process, for the throughput
+        self.images_seen = 0  # counted in this process, for the throughput
 
     @property
     def steps_per_epoch(self) -> int:
@@ -143,13 +143,13 @@ class Retraining:
         self.learner.load_state_dict(states[0]["learner"])
 
     def _run(self, key: Hashable, first: int) -> None:
-        """Run a program on the batch whose first image is at this position."""
-        self.programs.prepare()  # records before the first batch, while `position` is 0, which is valid in every split
+        """Run a program on the batch whose first image is at position `first`."""
+        self.programs.prepare()  # recording requires a `position` that is valid in every split: its initial value, 0
         self.position.fill_(first)
         self.programs.run(key)
 
     def _programs(self) -> dict[Hashable, Program]:
-        """The programs that train, and that test each split; each for a full batch and for a smaller last one."""
+        """Return the programs for training and for testing on each split, one for each batch size."""
         found: dict[Hashable, Program] = {("train", size): partial(self.train_batch, size) for size in self.sizes}
         for split in SPLITS:
             images, indices = self._split(split)
@@ -159,7 +159,7 @@ class Retraining:
         return found
 
     def _split(self, split: Split) -> tuple[arrays.ImageArrays, Tensor]:
-        """The images that contain a split, and the indices of the split's images."""
+        """Return the image array that contains a split, and the indices of the split's images in that array."""
         return (self.testing, self.tests) if split == "test" else (self.training, self.held_out)
 
     def _draw(self, epoch: int) -> Draws:
@@ -172,7 +172,7 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     """Retrain the genotype of a `derive` or `select` run.
 
     The inputs are the prepared dataset (arrays) and the run with genotype.json. Writes the files of `results.archive`.
-    Returns the images_per_second of this process, evaluation included.
+    Returns `images_per_second`, the number of training images divided by the total time, evaluation included.
 
     Raises:
         DropnasError: an input is damaged, too many images are held out, or a loss is not finite.

@@ -22,7 +22,7 @@ def run(config: SelectConfig, inputs: Sequence[Path], out: Path, workspace: Work
     Writes the genotype.json of this retraining, and selection.json.
 
     Raises:
-        DropnasError: there is no retraining, or one lacks a readable result or the error of the criterion.
+        DropnasError: there is no retraining, or a result cannot be read or lacks the error that the criterion needs.
     """
     if not inputs:
         raise DropnasError("no retraining to choose from", where="select", remedy="give at least one run")

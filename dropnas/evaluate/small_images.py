@@ -2,7 +2,7 @@
 
 Design choices: feature maps are (C, B, H, W). A 1x1 convolution is then one matrix product for the batch, and a
 depthwise convolution is a product of small matrices for each channel. The network's own modules are used, with their
-parameters, running statistics and mode. Unknown layers get their maps as (B, C, H, W).
+parameters, running statistics and mode. Layers of other types are called with (B, C, H, W) maps.
 """
 
 from collections.abc import Callable
@@ -18,19 +18,19 @@ from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.operations import FactorizedReduce, Identity
 from dropnas.space.small_maps import tap_matrices
 
-LARGEST = 256  # largest height times width of an image (16x16) for which this pass is faster; measured
-LARGEST_AS_MATRIX = 128  # largest height times width of a feature map for which `_depthwise` is faster; measured
+LARGEST = 256  # measured: this pass is faster for images with at most this many pixels (16x16)
+LARGEST_AS_MATRIX = 128  # measured: `_depthwise` is faster for feature maps with at most this many pixels
 
 
 def fastest(network: EvaluationNetwork, pixels: int, device: str) -> Forward:
-    """Choose the faster forward pass for images of this size: the network's own, or that of this module."""
+    """Choose the faster forward pass for images of this size: the network's own or the one in this module."""
     if device == "cpu" and pixels <= LARGEST:
         return lambda images, masks: forward(network, images, masks)
     return network
 
 
 def forward(network: EvaluationNetwork, images: Tensor, masks: Tensor | None = None) -> Outputs:
-    """Logits of images (B, 3, H, W), and those of the tower, as from the network's own forward pass."""
+    """Compute the same logits and auxiliary logits of images (B, 3, H, W) as the network's own forward pass."""
     states, _ = network.stem(images)
     masks = None if masks is None or not network.training else masks.transpose(1, 2)  # (edges, 1, B, 1, 1)
     last, auxiliary = _stacked(network.stack, states.transpose(0, 1).contiguous(), masks)
@@ -93,7 +93,7 @@ def _same(layer: nn.Module, maps: Tensor) -> Tensor:
 
 
 def _convolution(layer: nn.Conv2d, maps: Tensor) -> Tensor:
-    """A convolution: depthwise, 1x1, with a kernel as large as the map, or any other."""
+    """Apply a convolution by the method that suits its type: depthwise, 1x1, a kernel as large as the map, or other."""
     is_small = maps[0, 0].numel() <= LARGEST_AS_MATRIX
     if is_small and layer.bias is None and layer.groups == layer.in_channels == layer.out_channels:
         return _depthwise(layer, maps)
@@ -111,7 +111,7 @@ def _depthwise(layer: nn.Conv2d, maps: Tensor) -> Tensor:
 
 
 def _product(layer: nn.Conv2d, maps: Tensor) -> Tensor:
-    """A convolution with a 1x1 kernel, or one as large as the map, as a matrix product: (C', B, H', W')."""
+    """Apply a convolution with a kernel of 1x1 or of the map's size as a matrix product: (C', B, H', W')."""
     if layer.kernel_size == (1, 1):
         maps = maps[:, :, :: layer.stride[0], :: layer.stride[1]]
         return (layer.weight.flatten(1) @ maps.flatten(1)).view(-1, *maps.shape[1:])

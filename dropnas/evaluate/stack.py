@@ -17,7 +17,7 @@ from dropnas.evaluate.cells import Cell
 from dropnas.evaluate.config import RetrainConfig, TransferConfig
 from dropnas.space.genotype import Genotype
 
-Outputs = tuple[Tensor, Tensor | None]  # logits, and the auxiliary tower's
+Outputs = tuple[Tensor, Tensor | None]  # logits, and the logits of the auxiliary tower
 Forward = Callable[[Tensor, Tensor | None], Outputs]  # takes images and drop-path's masks
 
 
@@ -52,11 +52,11 @@ class EvaluationNetwork(nn.Module):
         self.classifier = nn.Linear(self.stack.channels_out, shape.classes)
 
     def forward(self, images: Tensor, masks: Tensor | None = None) -> Outputs:
-        """Logits (B, classes) of normalised images (B, 3, H, W) of any size, and those of the tower.
+        """Logits (B, classes) and auxiliary logits of normalised images (B, 3, H, W) of any size.
 
         Args:
-            masks: drop-path's masks (edges of all cells, B, 1, 1, 1) from `cells.drop_path_masks`; None switches
-                drop-path off. Ignored in evaluation mode.
+            masks: drop-path's masks (edges of all cells, B, 1, 1, 1) from `cells.drop_path_masks`; None disables
+                drop-path. Ignored in evaluation mode.
         """
         before_last, last = self.stem(images)
         states, auxiliary_states = self.stack(before_last, last, masks)
@@ -77,7 +77,7 @@ class CellStack(nn.Module):
         before_last = last = width
         channels = shape.channels
         reductions = (shape.cells // 3, 2 * shape.cells // 3)
-        reduction_before = shape.network == "imagenet"  # its stem ends with a reduction
+        reduction_before = shape.network == "imagenet"  # the stem for ImageNet ends with a reduction
         self.auxiliary_cell, self.auxiliary_channels = reductions[1], 0
         self.edge_counts: list[int] = []
         self.cells = nn.ModuleList()
@@ -131,7 +131,7 @@ class AuxiliaryTower(nn.Module):
             nn.BatchNorm2d(128),
             nn.ReLU(),
             nn.Conv2d(128, 768, 2, bias=False),
-            *([] if large else [nn.BatchNorm2d(768)]),  # DARTS' ImageNet tower has none here
+            *([] if large else [nn.BatchNorm2d(768)]),  # DARTS' tower for ImageNet has no batch norm here
             nn.ReLU(),
         )
         self.classifier = nn.Linear(768, classes)
@@ -142,7 +142,7 @@ class AuxiliaryTower(nn.Module):
         return logits
 
     def pooled(self, maps: Tensor) -> Tensor:
-        """The 2x2 maps that the tower's convolution needs."""
+        """Pool feature maps to 2x2, which the tower's convolution needs."""
         if all((side - 5) // self.stride == 1 for side in maps.shape[-2:]):
             return functional.avg_pool2d(maps, 5, stride=self.stride, count_include_pad=False)
         return functional.adaptive_avg_pool2d(maps, 2)

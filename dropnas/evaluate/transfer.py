@@ -3,7 +3,7 @@
 Design choices: a step's gradient is the mean over one global batch, which is split into micro-batches. Each process
 computes its own micro-batches one after the other. All random numbers depend on the seed, the epoch and either the
 image's index or the position of its micro-batch (step, micro-batch), not on the process. The processes combine their
-gradients and sums after each step. The number of processes therefore changes the result by rounding only. Batch norm
+gradients and sums after each step. The number of processes therefore changes the result only by rounding. Batch norm
 and mixup work on a micro-batch. The last images of an epoch are left out if they do not fill a global batch.
 AutoAugment runs on the GPU or, if the device is a CPU, in the processes that decode; the pixels are the same.
 """
@@ -36,14 +36,15 @@ from dropnas.training.loop import rows_of, train
 from dropnas.training.seeding import derive, generator
 from dropnas.workspace import Workspace
 
-TEST_BATCH = 200  # images; affects results by rounding only
+TEST_BATCH = 200  # number of images; affects the results only by rounding
 
 
 class Transfer:
-    """This process's part in the training of one network.
+    """Trains one network; with several processes, the Transfer of each process computes a share of every step.
 
     Raises:
-        DropnasError: the micro-batches of the processes do not divide the batch, or there are too few images for it.
+        DropnasError: `batch_size` is not a multiple of `micro_batch` times the number of processes, or there are too
+            few images for one batch.
     """
 
     stopped = False
@@ -61,18 +62,18 @@ class Transfer:
         self.config, self.training, self.testing = config, training, testing
         self.workspace, self.ranks, self.device = workspace, ranks, workspace.device
         self.normalise = augment.Normaliser(training.mean.to(self.device), training.std.to(self.device))
-        self.accumulated = config.batch_size // config.micro_batch  # micro-batches of a step in all processes
-        self.own = self.accumulated // ranks.world  # micro-batches of a step in this process
+        self.accumulated = config.batch_size // config.micro_batch  # micro-batches in a step, over all processes
+        self.own = self.accumulated // ranks.world  # micro-batches in a step, in this process
         self.first = ranks.rank * self.own  # index of this process's first micro-batch in a step
         sides = (config.image_size, config.image_size)
-        # On a CPU, the decoding processes apply AutoAugment, which relieves this process.
+        # On a CPU, the decoding processes apply AutoAugment, so that this process has less to do.
         self.augmenting = ("decoding" if self.device == "cpu" else "device") if config.autoaugment else "nowhere"
         if config.autoaugment:
             autoaugment.make_tables(autoaugment.IMAGENET, *sides, self.device)
         shape = shape_of("imagenet", config, training.classes, sides, config.squeeze_excitation)
         self.learner = Learner(ImageNetNetwork(shape, genotype), shape, config, self.device)
         self.combiner = Combiner(self.learner.network, self.own, ranks)
-        self.images_seen = 0  # by all processes since this one started, for the throughput
+        self.images_seen = 0  # counted over all processes since this one started, for the throughput
         self.drop_path = 0.0
         self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
 
@@ -81,7 +82,7 @@ class Transfer:
         return len(self.training) // self.config.batch_size
 
     def start_epoch(self, epoch: int) -> None:
-        """Set the learning rate and drop-path of the epoch; decoding of its images begins with the first step."""
+        """Set the learning rate and drop-path rate of the epoch; its images are decoded from the first step on."""
         self.learner.start_epoch(learning_rate(self.config, epoch))
         self.drop_path = schedule.linear(0.0, self.config.drop_path, epoch, self.config.epochs)
         self.batches = None
@@ -105,7 +106,7 @@ class Transfer:
         return [{**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches(), self.ranks)}]
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """The state, the same in all processes between two steps; it needs no states of random generators."""
+        """The state, which is the same in all processes between two steps. It needs no states of random generators."""
         return [{"learner": self.learner.state_dict()}]
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
@@ -171,7 +172,7 @@ class Transfer:
     def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The test batches of this process; together, the processes test each image of the split once."""
         count = len(self.testing)
-        size = next(size for size in range(TEST_BATCH, 1, -1) if count % size != 1)  # leaves no single image at the end
+        size = next(size for size in range(TEST_BATCH, 1, -1) if count % size != 1)  # avoids a last batch of one image
         tests = batches(
             self.testing,
             TestTransform(self.config.image_size),
@@ -189,15 +190,15 @@ def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Ten
     """Apply AutoAugment, in a decoding process, to the micro-batch with this number in an epoch.
 
     `number` counts the micro-batches of one process in the epoch. In each step, the process computes `own`
-    micro-batches, the first of which has the index `first` among those of all processes. This is not a method, because
-    a reference to the Transfer would keep the decoding processes alive.
+    micro-batches; `first` is the index of the first of them among the step's micro-batches of all processes. This is
+    not a method, because a reference to the Transfer would keep the decoding processes alive.
     """
     position = (epoch, number // own, first + number % own)
     return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), seed, position))
 
 
 def _operations(count: int, seed: int, position: tuple[int, int, int]) -> Tensor:
-    """AutoAugment's operations of a micro-batch, drawn on the CPU; they depend on its position only."""
+    """Draw AutoAugment's operations for a micro-batch on the CPU; they depend only on the seed and its position."""
     return autoaugment.draw(autoaugment.IMAGENET, count, generator(seed, "autoaugment", *position))
 
 
@@ -213,7 +214,8 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     """Train the genotype of a `derive` or `select` run on ImageNet; under torchrun, each process calls this.
 
     The inputs are the prepared dataset (files or arrays) and the run with genotype.json. Writes the files of
-    `results.archive`. Returns the images_per_second of all processes, evaluation included.
+    `results.archive`. Returns `images_per_second`, the number of training images of all processes divided by the total
+    time, evaluation included.
 
     Raises:
         DropnasError: a damaged input, a batch that cannot be divided among the processes, or a loss that is not finite.

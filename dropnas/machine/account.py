@@ -1,4 +1,4 @@
-"""Names a user whom the system's user database lacks, for example in a container that runs with any uid."""
+"""Gives a name to a user who is not in the system's user database, for example in a container with an arbitrary uid."""
 
 import getpass
 import os

@@ -8,8 +8,8 @@ on the CPU unnoticed. These rules avoid false alarms:
   by mistake.
 - CUDA_VISIBLE_DEVICES counts if its first entry names a device. If it is set and names none (empty, `-1`,
   `NoDevFiles`), the GPUs are hidden on purpose, and the rules below do not apply.
-- NVIDIA_VISIBLE_DEVICES counts if it names devices. `all` is no evidence: base images, including ours, set it on every
-  machine. `none` and `void` mean that there is no GPU.
+- NVIDIA_VISIBLE_DEVICES counts if it names devices. `all` is not evidence, because base images, including ours, set it
+  on every machine. `none` and `void` mean that there is no GPU.
 - A device file counts if it can be opened. Its existence is not enough: on a node with GPUs, SLURM shows the files to
   jobs without a GPU but does not let these jobs open them. In Apptainer without `--nv` the files can be opened, so they
   count there.
@@ -19,7 +19,7 @@ import os
 import re
 from pathlib import Path
 
-NAMED = re.compile(r"\d|GPU-|MIG-")  # beginning of a list that names a device
+NAMED = re.compile(r"\d|GPU-|MIG-")  # matches the beginning of a list of devices
 DEVICES = Path("/dev")
 
 

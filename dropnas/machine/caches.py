@@ -1,10 +1,10 @@
-"""Puts the caches of libraries (of compiled kernels, for example) into a temporary folder if the home is not usable.
+"""Puts the caches of libraries (compiled kernels, for example) into a temporary folder if the home cannot be used.
 
 Design choices: in the container image, HOME may be missing, read-only or shared, so caches are in the temporary folder.
-Outside of the image, they are there only if the usual folder cannot be written. Apptainer binds the host's /tmp, where
-a common folder would belong to the first user of the node. The path therefore contains the user's id. The ENV of an
-image cannot contain this id, so the program sets the paths when it starts. Compiled kernels are loaded as code, so a
-folder of another user is rejected.
+Outside of the image, they are there only if the usual folder is not writable. Apptainer binds the host's /tmp, where a
+common folder would belong to the first user of the node. The path therefore contains the user's id. The ENV of an image
+cannot contain this id, so the program sets the paths when it starts. Compiled kernels are loaded as code, so a folder
+of another user is rejected.
 """
 
 import os
@@ -23,9 +23,9 @@ FOLDERS = {
 
 
 def use_own() -> None:
-    """In the image, or if the usual folder cannot be written, give libraries a folder of this user for their caches.
+    """Let libraries put their caches into a temporary folder of this user, if needed.
 
-    Variables that are already set do not change.
+    This happens in the image, or if the usual folder is not writable. Variables that are already set are kept.
 
     Raises:
         DropnasError: the folder belongs to another user, or there is no temporary folder.
@@ -42,7 +42,7 @@ def use_own() -> None:
 
 
 def usual() -> Path:
-    """The default folder of the caches."""
+    """The folder in which libraries usually put their caches."""
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
 
 

@@ -51,7 +51,7 @@ def require_driver() -> None:
 
 
 def driver_cuda() -> tuple[int, int] | None:
-    """The newest CUDA version (major, minor) that the driver runs; None if there is no driver."""
+    """The newest CUDA version (major, minor) that the driver supports; None if there is no working driver."""
     try:
         library = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -87,7 +87,7 @@ def start(index: int) -> str:
 
 
 def refusal() -> str:
-    """The reason why CUDA does not start, in torch's words."""
+    """Say why torch sees no GPU: CUDA's error message, or that CUDA starts without a visible GPU."""
     try:
         with _quiet():
             torch.cuda.init()  # type: ignore[no-untyped-call]

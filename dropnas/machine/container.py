@@ -12,7 +12,7 @@ PREFIXES = {"apptainer": "APPTAINERENV_", "singularity": "SINGULARITYENV_"}
 
 
 def runtime() -> str:
-    """The program with which Snakemake starts images on this node; empty if there is none."""
+    """The program with which Snakemake runs images on this node; empty if there is none."""
     return next((name for name in PREFIXES if shutil.which(name)), "")
 
 

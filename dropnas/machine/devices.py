@@ -2,9 +2,9 @@
 
 Design choices: if several GPUs are visible, a run takes a free one for each of its processes. The lock is an advisory
 lock on a file in the system's temporary folder; the kernel releases it whenever the process ends. Runs need the locks
-under a scheduler too, because a scheduler assigns GPUs to an allocation, not to single runs. A GPU is identified by its
-UUID, because CUDA_VISIBLE_DEVICES may give it another index in each job. A single visible GPU needs no lock: either the
-scheduler assigned it, or the workflow's `gpu` resource limits the number of jobs. That limit also prevents two
+under a scheduler too, because a scheduler assigns GPUs to an allocation, not to individual runs. A GPU is identified by
+its UUID, because CUDA_VISIBLE_DEVICES may give it another index in each job. A single visible GPU needs no lock: either
+the scheduler assigned it, or the workflow's `gpu` resource limits the number of jobs. That limit also prevents two
 trainings with several processes from waiting for each other's GPUs. A GPU that torch cannot use is an error here,
 before any training.
 """
@@ -84,7 +84,7 @@ def _require_none_given(wanted: str) -> None:
 
 
 def _require_one_each(count: int) -> None:
-    """Reject more torchrun processes than GPUs, because one process would wait for ever."""
+    """Reject a torchrun process for which there is no GPU, because it would wait for one for ever."""
     index = int(os.environ.get("LOCAL_RANK", "0"))
     if index >= count:
         what = f"process {index} of this host has no device: torch sees {count} GPUs"
@@ -112,7 +112,7 @@ def _name(index: int) -> str:
 def _try_lock(path: Path) -> int | None:
     """Return an open descriptor that holds the lock, or None if another process has it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)  # another user's file can be locked but not written
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)  # enough to lock another user's file
     except FileNotFoundError:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:

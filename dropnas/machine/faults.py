@@ -2,8 +2,8 @@
 
 Design choices: torch, the allocators and the file writers each have their own exceptions for such faults. Here they
 become DropnasError, the one kind of error that is shown to the user. Everything else passes unchanged: a bug keeps its
-traceback, even if CUDA reports it (an illegal address, a device-side assert). Torch's exceptions are RuntimeErrors.
-They are recognised by their text, so that stages without torch need not import it.
+traceback, even if CUDA reports it (an illegal address, a device-side assert). Torch's exceptions are RuntimeErrors;
+their text tells which fault it is, so that stages without torch need not import it.
 """
 
 import errno
@@ -20,7 +20,7 @@ NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|os error (28
 
 SEE_DRIVER = "`nvidia-smi` must list the GPU; a container needs --nv (Apptainer) or --gpus all (Docker)"
 OTHER_BUILD = "update the driver, or install a build of torch for another CUDA (docs/cluster.md)"
-CUDA_FAULTS = (  # part of the text of a CUDA error; the fault; the remedy
+CUDA_FAULTS = (  # each entry: a pattern that matches the text of a CUDA error, the fault, the remedy
     ("driver on your system is too old|driver version is insufficient", "the NVIDIA driver is too old", OTHER_BUILD),
     ("no kernel image is available|unsupported toolchain", "this build of torch has no code for the GPU", OTHER_BUILD),
     (
@@ -109,7 +109,7 @@ def _gpu(text: str) -> str:
         cuda = sys.modules["torch"].cuda
         index = int(number[1]) if number else cuda.current_device()
         found = cuda.get_device_properties(index)
-    except Exception:  # CUDA may be what fails
+    except Exception:  # CUDA itself may not work
         return f"GPU {number[1]}" if number else "the GPU"
     return f"GPU {index} ({found.name}, {found.total_memory / 2**30:.1f} GiB)"
 

@@ -1,9 +1,9 @@
-"""Requeues jobs that SLURM stopped: by the job itself or, if SLURM ended the job for good, by the workflow's process.
+"""Requeues jobs that SLURM stopped: a job requeues itself or, if SLURM ended it for good, the workflow requeues it.
 
 Design choices: a job whose training was stopped by a signal requeues itself, outside of the image, where SLURM's
 commands are available. SLURM requeues preempted jobs, except with `PreemptMode=CANCEL`, which ends them for good.
-Snakemake's executor then believes that the ended jobs still run. The process that runs the workflow therefore looks for
-ended jobs and requeues them under the same number, so that the executor finds them again.
+Snakemake's executor then believes that the ended jobs are still running. The process that runs the workflow therefore
+looks for ended jobs and requeues them under the same number, so that the executor finds them again.
 """
 
 import os
@@ -69,8 +69,8 @@ def keep_requeueing(store: Path, submits: Callable[[], bool], interval: float = 
     """Call `requeue_preempted` repeatedly while SLURM is available; to be run in a daemon thread.
 
     Args:
-        submits: whether this process submits jobs to SLURM; called each time, because Snakemake chooses its executor
-            after this function has started.
+        submits: returns whether this process submits jobs to SLURM. It is called each time, because Snakemake chooses
+            its executor after this function has started.
     """
     while shutil.which("squeue") and shutil.which("scontrol"):
         time.sleep(interval)
@@ -79,5 +79,5 @@ def keep_requeueing(store: Path, submits: Callable[[], bool], interval: float = 
 
 
 def _output(*command: str) -> str:
-    """The output of a command. SLURM's controller may be unavailable for a while, so a failure is no error."""
+    """The output of a command. A failure is ignored, because SLURM's controller may be unavailable for a while."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout

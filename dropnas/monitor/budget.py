@@ -1,14 +1,15 @@
 """The largest part of a plan that fits into a budget of hours.
 
-The ladder (docs/ladder.md) consists of plans, its steps; each step contains the runs of the steps before it. Outside of
-the ladder, the plan is the only step. The last step that fits with at least three seeds is chosen, with the largest
-number of seeds that fits: fewer seeds answer the same questions with less certainty. If no step fits, the first step is
-reduced by the parts that the paper's claims do not need (`dispensable`): all of them are removed, then those that fit
-are put back, the most important first. Epochs and networks never change, because this would be another protocol.
+The steps of the ladder (docs/ladder.md) are plans; each step contains the runs of the steps before it. A plan outside
+of the ladder is treated as a ladder of one step. The last step that fits with at least three seeds is chosen, with the
+largest number of seeds that fits: fewer seeds answer the same questions with less certainty. If no step fits, the first
+step is reduced. All the parts that the paper's claims do not need (`dispensable`) are removed, and then the parts that
+fit are put back, the most important first. Epochs and networks never change, because that would be a different
+protocol.
 
-At least three seeds are used, because two could confirm or contradict nothing: the 95 % interval of a mean reaches 9
-standard deviations to either side with two seeds, and 2.5 with three. If nothing else fits, the first step of the
-ladder gets two seeds, or even one. With one seed, nothing can be tested.
+At least three seeds are used, because two seeds could neither confirm nor contradict anything: the 95 % interval of a
+mean reaches 9 standard deviations to either side with two seeds, and 2.5 with three. If nothing else fits, the first
+step of the ladder gets two seeds, or even one. With one seed, nothing can be tested.
 """
 
 import math
@@ -46,7 +47,7 @@ class Part:
 def fitting(steps: Sequence[Part], budget: float, price: Price, fewest: Sequence[int]) -> Part:
     """The last step that fits with at least three seeds, or else a part of the first step.
 
-    For that part, the numbers in `fewest` are tried in order as the smallest number of seeds.
+    Such a part has at least a minimum number of seeds; `fewest` lists the minimum numbers to try, in order.
 
     Raises:
         DropnasError: nothing fits.
@@ -85,9 +86,9 @@ def _without(plan: Parameters, steps: Iterable[Step]) -> Parameters:
 
 
 def dispensable(parameters: Parameters) -> dict[str, Step]:
-    """Functions that each remove one part of a plan, by the part's description; the least important part comes first.
+    """Map the description of each dispensable part of a plan to a function that removes this part.
 
-    The most important table cannot be removed.
+    The least important part comes first. The most important table cannot be removed.
     """
     found: dict[str, Step] = {}
     if (most := parameters.retrainings) > 1:
@@ -115,7 +116,7 @@ def _without_target(name: str, kept: Parameters) -> Parameters:
 
 
 def with_seeds(parameters: Parameters, most: int) -> Parameters:
-    """The parameters with at most `most` seeds for every target."""
+    """Return the parameters with the seeds of every target limited to `most`."""
     seeds = min(parameters.first_seeds, most)
     capped = {target: min(count, most) for target, count in parameters.seeds_of.items()}
     return replace(parameters, seeds=seeds, seeds_of={target: n for target, n in capped.items() if n != seeds})
@@ -127,6 +128,9 @@ def most_seeds(parameters: Parameters) -> int:
 
 
 def detectable(seeds: int) -> float:
-    """The smallest difference from the paper's CIFAR-10 number that two or more seeds detect with 80 % probability."""
+    """The smallest difference from the paper's CIFAR-10 number that is detected with 80 % probability.
+
+    `seeds` must be at least 2.
+    """
     one = difference(Sample(seeds, 0.0, STD_CIFAR10), Sample(PAPER_SEEDS, 0.0, STD_CIFAR10))
     return float(stdtrit(one.freedom, 1 - LEVEL / 2) + stdtrit(one.freedom, POWER)) * one.error

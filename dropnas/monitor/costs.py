@@ -1,7 +1,7 @@
 """Runs and device-hours of each table and figure, and the basis of the hours.
 
-The `hours` of a target are those of all its runs. Its `added` hours leave out the runs that it shares with the targets
-above it in the table, so that the added hours of all targets sum to the total.
+The `hours` of a target are the hours of all its runs. Its `added` hours leave out the runs that it shares with the
+targets above it in the table, so that the added hours of all targets sum to the total.
 """
 
 from collections import Counter
@@ -26,10 +26,11 @@ READY_IMAGES = "; the probe's transfers do not include decoding and augmenting i
 
 
 def costs(frame: DataFrame, targets: Collection[str], on_request: Collection[str]) -> DataFrame:
-    """A row for each target, and one for the total of the targets built by default, from `Known.frame` with `state`.
+    """Return a table with a row for each target, and a row for the total of the targets that are built by default.
 
-    Columns are the numbers of runs by stage and by state, the number of trainings `shared` with other targets, and
-    `hours`, `added` and `left` (`Hours`).
+    `frame` is a `Known.frame` with an additional column `state`. The columns of the result are the numbers of runs by
+    stage and by state, the number of trainings that are `shared` with other targets, and the sums `hours`, `added` and
+    `left` (of type `Hours`).
     """
     each = frame.join(frame.used_by.explode().rename("target"))
     each = each[each.target.isin(targets)].sort_values("target", key=lambda of: of.map([*targets].index), kind="stable")
@@ -46,7 +47,7 @@ def costs(frame: DataFrame, targets: Collection[str], on_request: Collection[str
 
 
 def page_cost(content: Content, root: Path) -> PageCost:
-    """The cost of a plan for the report page; if a record is damaged, only a note that names the record."""
+    """The cost of a plan for the report page. If a record is damaged, the result is only a note that names it."""
     try:
         known = read_known(root, parse(Machine, content.machine, "machine"))
         frame = known.frame([vars(run) for run in content.runs.values()])
@@ -59,7 +60,7 @@ def page_cost(content: Content, root: Path) -> PageCost:
 
 
 def basis_lines(known: Known, frame: DataFrame) -> list[str]:
-    """Sentences that say how the hours of the runs were found."""
+    """Say in a few sentences how the hours of the runs were determined."""
     counts, lines = Counter(frame.basis), []
     words = {
         "took": "runs measured",

@@ -23,11 +23,11 @@ PERIOD = 2.0  # seconds between two updates
 LINE_PERIOD = 60.0  # seconds between two lines if the output is not a terminal
 MOST_LINES = 8  # largest number of running groups, and of failed runs, that are listed
 STATES = ["done", "running", "waiting", "failed"]
-WIDTH = 80  # columns, if the output is not a terminal
+WIDTH = 80  # number of columns if the output is not a terminal
 
 
 def pause(seconds: float) -> bool:
-    """Wait, then return that the workflow has not ended."""
+    """Wait, then return False: the workflow has not ended."""
     time.sleep(seconds)
     return False
 
@@ -43,7 +43,7 @@ def show(
 
     Args:
         once: whether to show the progress once and return.
-        over: waits for at most the given seconds, and returns whether the workflow has ended.
+        over: waits for at most the given number of seconds and returns whether the workflow has ended.
         seen: receives each snapshot.
     """
     output, line, ended = console(WIDTH), "", once
@@ -91,7 +91,7 @@ def rendered(snapshot: Snapshot) -> RenderableType:
 
 
 def _percent(snapshot: Snapshot) -> str:
-    """The part that is done, rounded down so that an unfinished plan never shows 100 %."""
+    """The finished share of the plan in percent, rounded down so that an unfinished plan never shows 100 %."""
     return f"{int(100 * snapshot.part)} %"
 
 
@@ -104,9 +104,9 @@ def _stages(work: DataFrame) -> Table:
 
 
 def _running(snapshot: Snapshot) -> Table:
-    """The running runs in the order of their start; runs that differ only in their seed share a line.
+    """A table of the running runs, ordered by their start.
 
-    They get separate lines if their progress differs.
+    Runs that differ only in their seed share a line if their progress is the same.
     """
     groups = defaultdict[tuple[str, str], list[tuple[float, int | None]]](list)
     running = snapshot.running.sort_values("started")
@@ -141,7 +141,7 @@ def _hours(snapshot: Snapshot) -> str:
 
 
 def _end(snapshot: Snapshot) -> str:
-    """The expected end of all runs; empty if it is unknown."""
+    """Say when all runs are expected to be done; empty if this is unknown."""
     if snapshot.complete or not snapshot.jobs:
         return "all runs are done" if snapshot.complete else "nothing is training now"
     if snapshot.work.hours.isna().any():

@@ -4,12 +4,12 @@ Two runs do the same kind of work (`dropnas.monitor.work`) if their epochs shoul
 the median over finished runs of this kind, with the same number of epochs, on the same device. If there are none, the
 estimate is the hours of an epoch of this kind times the number of epochs. The hours of an epoch come from finished runs
 or else from the probe, which times a few steps. Otherwise the hours are unknown. Start-up and queueing are not
-included, nor is the decoding of images in the probe's measurements.
+included. The probe's measurements do not include the decoding of images either.
 
 Finished trainings of any plan below the root are used, but only the newest of each kind, because code and machines
 change. The hours of a finished run are its wall-clock time, killed attempts included, times its number of devices. The
-hours of an epoch follow from the run's throughput, which excludes start-up and so holds for other numbers of epochs.
-The probe's results are in `scratch/throughput.json`.
+hours of an epoch are computed from the run's throughput. This excludes start-up, so the hours of an epoch are valid for
+any number of epochs. The probe's results are in `scratch/throughput.json`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ class Device:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Device":
-        """The device of a run's record."""
+        """The device that is named in the record of a run."""
         kind = record["device_kind"]
         return cls(record["device"], kind, record["threads"] if kind == "cpu" else 0)
 
@@ -67,7 +67,7 @@ class Measured:
     device: Device
     kind: str  # kind of work
     epoch_seconds: Annotated[float, Field(gt=0)]  # evaluation included
-    spread: float  # range over the repetitions, as a fraction of `epoch_seconds`
+    spread: float  # spread of the repetitions, as a fraction of `epoch_seconds`
     batch: int  # largest batch timed; smaller than the protocol's if that would take too long
     images_per_second: float  # in training
     load: float  # load average before the measurement
@@ -101,10 +101,11 @@ def number(hours: float) -> str:
 
 @dataclass(frozen=True)
 class Known:
-    """The times of trainings that the records below a root give: finished runs (`took`) and results of the probe.
+    """The known times of trainings, from the records below a root: finished runs and results of the probe.
 
-    `took` has a row for each finished training of any plan and device, the oldest first: folder, kind (empty if its
-    data set is missing), epochs, device, device-hours, hours of an epoch, and its end in UTC.
+    `took` has a row for each finished training of any plan and device, the oldest first. Its columns are `folder`,
+    `kind` (the kind of work, empty if the data set is missing), `epochs`, `device`, `hours` (device-hours),
+    `epoch_hours` (device-hours of one epoch) and `ended` (in UTC).
     """
 
     root: Path
@@ -118,11 +119,11 @@ class Known:
         return self.device.unit if self.device else "device-hours"
 
     def frame(self, runs: Runs) -> DataFrame:
-        """A row for each run by its id, with its fields in plan.json and its cost.
+        """Return a table of the runs, indexed by id, with their fields in plan.json and their costs.
 
-        The further columns are the `kind` of work, the `epochs`, the device-`hours` (NaN if unknown), the hours `left`,
-        the `basis` of the hours (`took`, `equal runs`, `same kind`, `probe`, `a moment` or `unknown`), and
-        `authors`, the V100-hours at the authors' speed.
+        The columns for the costs are `kind` (the kind of work), `epochs`, `hours` (device-hours, NaN if unknown),
+        `left` (the remaining hours), `basis` (the source of the hours: `took`, `equal runs`, `same kind`, `probe`,
+        `a moment` or `unknown`) and `authors` (V100-hours at the authors' speed).
         """
         found = DataFrame(list(runs)).set_index("id", drop=False)
         found["kind"] = Series({run["id"]: kind for run, _, kind in self._trainings(runs)}, dtype=object)
@@ -137,7 +138,10 @@ class Known:
         return found
 
     def _by_basis(self, found: DataFrame) -> DataFrame:
-        """For each run (row), its hours by each basis (column), the most reliable first; NaN if a basis gives none."""
+        """A table of the hours of each run (row) by each basis (column); NaN if a basis does not apply.
+
+        The most reliable basis comes first.
+        """
         own = self.took[(self.took.device == self.device) & (self.took.kind != "")]
         equal = own.groupby(["kind", "epochs"]).hours.agg(_of_newest).rename("equal")
         probed = Series({one.kind: one.epoch_seconds / HOUR for one in self.measured}, dtype=float)
@@ -151,13 +155,13 @@ class Known:
         return DataFrame(columns, dtype=float)
 
     def work_to_measure(self, runs: Runs) -> dict[str, tuple[Mapping[str, Any], Shape]]:
-        """Each kind of work, with one run of this kind and the shape of its data; kinds not yet measured come first."""
+        """Map each kind of work to one run of this kind and the shape of its data; unmeasured kinds come first."""
         found = {kind: (run, shape) for run, shape, kind in self._trainings(runs)}
         measured = [entry.kind for entry in self.measured]
         return {kind: found[kind] for kind in sorted(found, key=measured.__contains__)}
 
     def _trainings(self, runs: Runs) -> Iterator[tuple[Mapping[str, Any], Shape, str]]:
-        """Yield each training whose data has a known shape, with this shape and the kind of work."""
+        """Yield each training whose data has a known shape, together with this shape and the kind of work."""
         shapes = {run["id"]: self._shape(run) for run in runs if run["stage"] == "data"}
         for run in runs:
             if run["stage"] in COSTLY and (shape := shapes[run["inputs"][0]]):
@@ -175,8 +179,8 @@ def _of_newest(values: "Series[float]") -> float:
 def read_known(root: Path, machine: Machine) -> Known:
     """Read the known times below a root.
 
-    Estimates are for the GPU that was used last or, without a GPU, the CPU that was used last. Only devices that the
-    parameter file's `machine` allows count.
+    Estimates are for the GPU that was used last or, if no GPU was used, for the CPU that was used last. Only devices
+    that are allowed by the `machine` settings of the parameter file are considered.
 
     Raises:
         DropnasError: a manifest or the probe's record is damaged.

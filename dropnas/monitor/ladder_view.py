@@ -1,10 +1,11 @@
-"""The output of `plan` on the ladder (docs/ladder.md): hours of its steps, power of its tests, what fits into a budget.
+"""What `plan` prints for the ladder (docs/ladder.md): hours of the steps, power of the tests, what fits into a budget.
 
 The steps of the ladder are parameter files, each with the runs of the steps before it. The sequential plan has the runs
-of the last step, but more seeds only for undecided questions. Its looks are the tests after each number of seeds.
+of the last step, but adds seeds only for undecided questions. Its looks are tests that are made after certain numbers
+of seeds.
 
-If the device's hours are known for all runs, these are used. Otherwise the hours are those of the authors on a V100,
-without ImageNet. Each answer gives its unit.
+The hours are those of the device if they are known for all runs. Otherwise they are the authors' hours on a V100,
+without ImageNet. Each answer states its unit.
 """
 
 import math
@@ -39,14 +40,14 @@ ANSWERS = {step.profile: step.answers for step in STEPS}
 
 
 class Costed(NamedTuple):
-    """A plan, and the frame (`Known.frame`) of the runs that it makes by default."""
+    """A plan, with a table of the runs that are built by default (`Known.frame`)."""
 
     plan: Plan
     runs: DataFrame
 
     @classmethod
     def of(cls, parameters: Parameters, known: Known) -> "Costed":
-        """The plan of a parameter file, with its frame."""
+        """The plan of a parameter file, with the table of its runs."""
         plan = make_plan(parameters)
         return cls(plan, known.frame([*descriptions(plan.by_default())]))
 
@@ -61,11 +62,11 @@ class Ladder:
 
     @cached_property
     def unit(self) -> str:
-        """The unit in which the hours of all plans are known.
+        """The unit of the hours of all plans.
 
         Raises:
-            DropnasError: the hours of a run are unknown, and a plan is not a reproduction. (For reproductions, the
-                authors' hours replace unknown ones.)
+            DropnasError: the hours of a run are unknown, and at least one plan is not a reproduction. (If all plans are
+                reproductions, the authors' hours are used instead.)
         """
         plans = [*self.steps, *filter(None, [self.sequential])]
         unknown = sum(one.runs.hours.isna().sum() for one in plans)
@@ -95,14 +96,14 @@ class Ladder:
         return looks_cost(self.sequential.plan, self.hours(self.sequential.runs).hours)
 
     def left(self, part: Parameters) -> float:
-        """The hours left of the runs that a parameter file makes by default."""
+        """The remaining hours of the runs that are built by default for these parameters."""
         return float(self.hours(Costed.of(part, self.known).runs).left.sum())
 
 
 def ladder(file: Path, known: Known, *, requested: bool = False) -> Ladder:
-    """The ladder in the folder of a parameter file, or a `Ladder` of the file's plan only.
+    """Read the ladder in the folder of a parameter file, or only the plan of this file.
 
-    The ladder is returned if the file has looks or is a step, or if `requested` is true and the folder has steps.
+    The whole ladder is read if the file has looks or is a step, or if `requested` is true and the folder has steps.
     """
     settings = read_parameters(file)
     steps = [one for step in STEPS if (one := file.with_name(f"{step.profile}.yaml")).is_file()]
@@ -143,7 +144,7 @@ def looks_lines(plan: Plan, runs: DataFrame, known: Known) -> Iterator[Renderabl
 def fitting_lines(
     file: Path, known: Known, budget: float, out: Path | None = None, *, requested: bool = False
 ) -> Iterator[str]:
-    """Lines on what fits into a budget of hours, the questions that this answers, and those that stay open.
+    """Say what fits into a budget of hours, which questions this answers, and which questions stay open.
 
     Args:
         out: where to write a parameter file with the part that fits.

@@ -21,7 +21,7 @@ from dropnas.monitor.watch import Snapshot, Watch
 from dropnas.pipeline.freeze import read_plan
 from dropnas.pipeline.start import Start, until_stopped
 
-RESULTS = ("table", "published", "figure")  # the results are renewed after a run of these stages
+RESULTS = ("table", "published", "figure")  # stages whose runs cause the results to be renewed
 SNAKEMAKE = ("-m", "snakemake")
 TAIL = 15  # lines of Snakemake's log that are shown if no run failed
 
@@ -33,14 +33,14 @@ def run(start: Start, parameters: Path, root: Path, *, verbose: bool = False) ->
         verbose: whether to show Snakemake's output instead of the progress.
 
     Returns:
-        Snakemake's exit status; 128 plus the number of the signal if the start was stopped.
+        Snakemake's exit status, or 128 plus the number of the signal if a signal stopped the workflow.
     """
     plan = read_plan(start.folder, root)
     watch = Watch(plan, root, start.targets)
     log = root / "logs" / plan["profile"] / f"snakemake-{datetime.now():%Y%m%d-%H%M%S}.log"
     print(f"plan {start.folder.name}: {parameters}", flush=True)
     complete = False
-    with suppress(DropnasError, OSError):  # the workflow reports what cannot be read
+    with suppress(DropnasError, OSError):  # the workflow itself reports unreadable files
         complete = watch.look().complete
     if complete and not start.forced:
         print(f"nothing to do: all {len(watch.runs)} runs are done", flush=True)
@@ -80,7 +80,7 @@ def _shown(start: Start, watch: Watch, log: Path, root: Path) -> int:
 
 @dataclass
 class Renewal:
-    """Renews the results during the workflow: after each table or figure, and hourly if any run was finished."""
+    """Renews the results during the workflow: after each table or figure, and every hour if a run has finished."""
 
     begin: Callable[[], "subprocess.Popen[str]"]  # starts a process that renews the results
     _shown: Snapshot | None = None  # the snapshot of the last renewal, which may still be in progress

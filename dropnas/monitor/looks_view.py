@@ -1,4 +1,4 @@
-"""The cost of a sequential plan's looks, and the questions that stay open after them, by simulated reproductions.
+"""Simulates reproductions to estimate the cost of a sequential plan's looks and the questions that stay open.
 
 A look tests the results so far; only experiments of undecided questions get the seeds of the next look. A seed of an
 experiment costs its search and its retrainings. All other runs, such as those of the best seed, cost the same for any
@@ -26,12 +26,13 @@ OPEN = 0.5  # claims that stay open with at least this probability are listed
 
 
 def looks_cost(plan: Plan, each: "Series[float]") -> DataFrame:
-    """The cost of the looks of a sequential plan, a row for each look.
+    """Return a table of the cost of a sequential plan, with a row for each look.
 
-    Columns are the number of `seeds`, the hours if nothing is decided earlier (`most`), and the hours that do not
-    depend on the seeds (`fixed`). Simulated reproductions give, for each of TRUTHS, the expected `hours`, the share of
-    printed `numbers` that are open after the look, and the number of open `claims`; and for each claim the probability
-    that it is open if the paper's numbers are true.
+    The columns are `seeds` (the number of seeds), `most` (the hours if nothing is decided earlier) and `fixed` (the
+    hours that do not depend on the seeds). Further columns come from simulated reproductions. For each of TRUTHS, these
+    are the expected `hours`, the share of printed `numbers` that are open after the look, and the expected number of
+    open `claims`. For each claim, there is a column with the probability that it is open if the paper's numbers are
+    true.
 
     Args:
         each: the hours of each run of the first look, by id.
@@ -58,10 +59,10 @@ def _open(since: NDArray[np.int64], looks: DataFrame) -> DataFrame:
 
 
 def truths(asking: Asking) -> dict[str, Truth]:
-    """The true values to simulate: the paper's numbers, or every method as good as DropNAS."""
+    """The true values to simulate: either the paper's numbers, or the same error for every method."""
     priors = asking.questions.priors
     means, stds = np.array([prior.mean for prior in priors]), np.array([prior.std for prior in priors])
-    base: dict[str, float] = {}  # by data set: mean of DropNAS in the original space, or else of the first experiment
+    base: dict[str, float] = {}  # by data set: the mean of DropNAS in the original space or, without it, the first mean
     for one, mean in zip(asking.experiments, means, strict=True):
         if one.role not in base or one.searches[0].name.endswith("-original-dropnas-seed0"):
             base[one.role] = mean

@@ -42,7 +42,7 @@ def answer(
     why: str = "",
     ladder: bool = False,
 ) -> Iterator[RenderableType]:
-    """The output of the verb `plan` for its options, part by part."""
+    """Yield the parts of the output of the verb `plan` for these options."""
     gc.set_threshold(*COLLECTED)
     settings = read_parameters(file)
     known = read_known(root, settings.machine)
@@ -86,7 +86,7 @@ def described(plan: Plan, known: Known) -> DataFrame:
 
 
 def targets(file: Path, root: Path) -> Iterator[str]:
-    """A line for each target of a parameter file: the number of its finished runs, and `on request` if it is."""
+    """Yield a line for each target of a parameter file: how many runs are done, and whether it is built on request."""
     settings = read_parameters(file)
     plan = make_plan(settings)
     found = costs(described(plan, read_known(root, settings.machine)), list(plan.targets), ())
@@ -96,7 +96,7 @@ def targets(file: Path, root: Path) -> Iterator[str]:
 
 
 def _measured(known: Known, plan: Plan, show: Callable[[str], None]) -> Known:
-    """Time each kind of work on this machine, record the trusted results, and return what is then known."""
+    """Time each kind of work on this machine, record the trusted results, and return the updated known times."""
     from dropnas.monitor.speed_probe import measure, trusted  # imports torch, which planning does not need
 
     machine = plan.parameters.machine

@@ -7,12 +7,12 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-WIDTH = 100  # columns, if the output is not a terminal
+WIDTH = 100  # number of columns if the output is not a terminal
 _plain = partial(Console, highlight=False, markup=False, emoji=False)
 
 
 def console(width: int = WIDTH) -> Console:
-    """The terminal or, if the output is not a terminal, a console of this width."""
+    """A console for the terminal or, if the output is not a terminal, a console of the given width."""
     found = _plain()
     return found if found.is_terminal else _plain(width=width)
 
@@ -27,7 +27,7 @@ def show(part: RenderableType, *, raw: bool = False) -> None:
 
 
 def table(frame: DataFrame, words: str = "", total: str = "") -> Table:
-    """A table whose first column has names. Column `words` may be wrapped; row `total` has a line above and below."""
+    """A table with row names in its first column. Only column `words` is wrapped; lines set off the row `total`."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for at, head in enumerate(frame.columns):
         made.add_column(head, justify="left" if at == 0 or head == words else "right", no_wrap=head != words)

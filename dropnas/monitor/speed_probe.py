@@ -1,10 +1,10 @@
-"""The probe behind `plan --measure`: times a few real steps of each kind of work on noise, in about a minute.
+"""The probe behind `plan --measure`: times a few real steps of each kind of work on images of noise.
 
-It uses the training code of the stages. The kinds of work share this time. On a CPU a step may take a minute, so
-batches start small and grow as far as the time allows. If they do not reach the protocol's batch size, the step time is
-extrapolated linearly from the smallest and the largest batch (a fixed part, and a part for each image). Every batch is
-repeated, and the spread of the repetitions is extrapolated in the same way. All images are the same noise. Decoding and
-augmenting the images of ImageNet is not included.
+It uses the training code of the stages. It takes about a minute, which is divided among the kinds of work. On a CPU a
+step may take a minute, so batches start small and grow as far as the time allows. If they do not reach the protocol's
+batch size, the step time is extrapolated linearly from the smallest and the largest batch, as a fixed time plus a time
+for each image. Every batch is repeated, and the spread of the repetitions is extrapolated in the same way. All images
+are the same noise. Decoding and augmenting the images of ImageNet is not included.
 """
 
 import itertools
@@ -50,11 +50,11 @@ from dropnas.workspace import Workspace
 
 SECONDS = 60.0  # for all kinds together
 SMALLEST = 2  # images of the first batch; batch norm needs two
-CLEAR = 1.5  # a batch must take this many times as long as the smallest, to show the cost of an image
+CLEAR = 1.5  # a batch that takes this many times as long as the smallest one shows the cost of an image
 FEWEST_STEPS, MOST_STEPS = 3, 20  # repetitions of a batch
 EIGHTY = (0.1, 0.5, 0.9)  # quantiles
 GENOTYPE = "dropnas_c10"  # used in place of the genotypes that the searches will find
-MOST_SPREAD = 0.5  # largest spread of a trusted result
+MOST_SPREAD = 0.5  # results with a larger spread are not trusted
 CIFAR_CLASSES, IMAGENET_CLASSES = 10, 1000
 Compute = Callable[[int], object]  # computes a batch of the given size
 
@@ -71,7 +71,7 @@ class Timing(NamedTuple):
     """The time of a step."""
 
     seconds: float
-    spread: float  # range over the repetitions, as a fraction of `seconds`
+    spread: float  # spread of the repetitions, as a fraction of `seconds`
     batch: int  # largest batch timed
 
 
@@ -86,8 +86,9 @@ def measure(
 
     Args:
         wanted: one run of each kind, with the shape of its data.
-        progress: receives a line for each kind, one on kinds that were left out, and one on the total time.
-        seconds: the time to take; a slow machine needs longer, because each batch is repeated.
+        progress: receives a line for each kind, a line about the kinds that were left out, if any, and a line with the
+            total time.
+        seconds: the time to aim for; a slow machine takes longer, because each batch is repeated.
         limit: no further kind is started after this number of seconds.
     """
     begun, load, cpus, found = time.monotonic(), os.getloadavg()[0], os.cpu_count() or 1, list[Measured]()
@@ -119,7 +120,7 @@ def _parts(run: Mapping[str, Any], shape: Shape, machine: Machine, device: str, 
 
 
 def _epoch(parts: Sequence[Part], timings: Sequence[Timing]) -> tuple[float, float, int, float]:
-    """Seconds of an epoch, their spread, and the largest batch and images per second of the training."""
+    """Return the seconds of an epoch, their spread, and the largest batch and the images per second in training."""
     seconds = [part.images / part.batch * step.seconds for part, step in zip(parts, timings, strict=True)]
     spread = sum(step.spread * one for step, one in zip(timings, seconds, strict=True)) / sum(seconds)
     return sum(seconds), spread, timings[0].batch, parts[0].batch / timings[0].seconds
@@ -145,7 +146,7 @@ def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:
 
 
 def timing(work: Compute, full: int, share: float, device: str) -> Timing:
-    """Time the work on a batch of `full` images. This takes `share` seconds, or longer if three repetitions need it."""
+    """Time the work on a batch of `full` images, in `share` seconds or longer if three repetitions take longer."""
     ends = time.monotonic() + share
     size = small = min(SMALLEST, full)
     _seconds(work, small, device)  # the first batch compiles and allocates
@@ -156,7 +157,7 @@ def timing(work: Compute, full: int, share: float, device: str) -> Timing:
         # A larger batch is timed if no batch has shown the cost of an image yet, or if it fits into the time.
         if size != small and not (took < CLEAR * least and left > 0) and 2 * FEWEST_STEPS * took >= left:
             break
-        factor = 4 if 4 * FEWEST_STEPS * took < left else 2  # the batch's time grows at most by this
+        factor = 4 if 4 * FEWEST_STEPS * took < left else 2  # the time of a batch grows by at most this factor
         size = min(full, factor * size)
         took, times = _seconds(work, size, device), []
     while len(times) < FEWEST_STEPS or (time.monotonic() + took < ends and len(times) < MOST_STEPS):
@@ -167,10 +168,10 @@ def timing(work: Compute, full: int, share: float, device: str) -> Timing:
 def through_line(small: int, shortest: Sequence[float], size: int, times: Sequence[float], full: int) -> Timing:
     """The time of a full batch, extrapolated from repetitions of a small and a larger batch.
 
-    The result is at least the time of the larger batch, and at most this time scaled to the full batch. The spread
-    is the range of four values, as a fraction of the result: the result, the result without these bounds, and two more
-    extrapolations. One uses the 10 % quantile of the small batch and the 90 % quantile of the larger one, the other one
-    uses the 90 % and the 10 % quantile.
+    The result is at least the time of the larger batch, and at most this time scaled to the full batch. The spread is
+    the range of four values, as a fraction of the result. The four values are the result, the result without these
+    bounds, and two more extrapolations. One of them uses the 10 % quantile of the small batch and the 90 % quantile of
+    the larger one; the other uses the 90 % quantile of the small batch and the 10 % quantile of the larger one.
     """
 
     def line(short: float, long: float) -> float:
@@ -196,7 +197,7 @@ def _seconds(work: Compute, size: int, device: str) -> float:
 
 
 def _search(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
-    share = make_strategy(config, find_space(config.space)).weight_share  # part of the images that trains the weights
+    share = make_strategy(config, find_space(config.space)).weight_share  # share of the images that train the weights
 
     @cache
     def of_size(size: int) -> tuple[SeedGroup, Iterator[int]]:

@@ -1,8 +1,8 @@
 """The state of a plan's runs, read from the store.
 
-Leases show which runs are running, and manifests which are done. The last output line of a running run is in its
-scratch folder, and the reason of a failure in its job's log. The workflow itself is not involved, so any process that
-can read the store can watch a workflow, on a cluster too, without disturbing it.
+Leases show which runs are running, and manifests show which runs are done. The last output line of a running run is in
+its scratch folder, and the reason for a failure is in its job's log. The workflow itself is not involved. Any process
+that can read the store can therefore watch a workflow without disturbing it, even on a cluster.
 """
 
 import re
@@ -27,22 +27,24 @@ from dropnas.runs.store import Store
 
 EPOCH = re.compile(r"\bepoch (\d+)/(\d+)")
 TAIL = 64_000  # bytes read from the end of a log
-NEARLY = 0.99  # largest part of an unfinished run that is shown as done
+NEARLY = 0.99  # largest share of an unfinished run that is shown as done
 WAITING = {"state": "waiting", "part": 0.0, "started": 0.0, "line": "", "group": 1, "reason": "", "log": ""}
 DONE = {**WAITING, "state": "done", "part": 1.0}
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a plan at one time.
+    """The state of a plan at one point in time.
 
-    `work` has a row for each run by its id, in the plan's order, with these columns in addition to `Known.frame`:
+    `work` has a row for each run, indexed by id and in the plan's order. It has the columns of `Known.frame` and these:
 
     - `state`: done, running, waiting or failed
-    - `part`: the part that is done, from 0 to 1
-    - `started`, `line`, `group`: of a running run, its start (Unix time), its last output line, and the number of runs
-      that train together with it in one job, itself included
-    - `reason`, `log`: why a run failed or stopped; the log of a failed run
+    - `part`: the share of the run that is done, from 0 to 1
+    - `started`: when a running run started (Unix time)
+    - `line`: the last output line of a running run
+    - `group`: the number of runs, including this one, that train together in the job of a running run
+    - `reason`: why a run failed or stopped
+    - `log`: the log of a failed run
     """
 
     title: str  # profile and description
@@ -80,7 +82,7 @@ class Snapshot:
 
     @property
     def part(self) -> float:
-        """The part of the expected hours that is done, from 0 to 1; unknown hours count as the mean of known ones."""
+        """The share of the expected hours that is done, from 0 to 1; unknown hours count as the mean of known ones."""
         hours = self.work.hours
         weights = hours.fillna(hours[hours > 0].mean() if (hours > 0).any() else 1.0)
         weights = weights if weights.any() else weights + 1.0
@@ -105,7 +107,7 @@ class Watch:
         self._unit = self._last = ""
 
     def look(self, *, doubt: bool = False) -> Snapshot:
-        """Read the plan's state. With `doubt`, a finished run also has a `reason` if its job's log has an error."""
+        """Read the plan's state. With `doubt`, a finished run also gets a `reason` if its job's log has an error."""
         now, states = time.time(), dict.fromkeys(self._done, "done")
         others = [run for id_, run in self.runs.items() if id_ not in states]
         states |= {run["id"]: self.store.state(run["id"], self.root / run["folder"]) for run in others}
@@ -121,7 +123,7 @@ class Watch:
         return Snapshot(title, work, self.runs, self._unit, self._last, self._next(work), now)
 
     def _needed(self) -> set[str]:
-        """The runs that are done, and those that unfinished targets need; other runs may have been pruned."""
+        """The runs that are done, and the runs that unfinished targets need; other runs may have been pruned."""
         wanted = set(self._last_runs)
         for id_, run in reversed(self.runs.items()):  # a run comes after its inputs
             if id_ in wanted - self._done:
@@ -129,7 +131,7 @@ class Watch:
         return wanted | self._done
 
     def _read(self, done: set[str]) -> None:
-        """Read again what changes when further runs are done: the known times and the last result."""
+        """Update the known times and the last result after more runs have finished."""
         known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
         self._frame, self._unit, self._done = known.frame([*self.runs.values()]), known.unit, done
         self._cells["done"] = self._cells.id.isin(done)
@@ -175,9 +177,10 @@ class Watch:
 
 
 def time_left(work: DataFrame, jobs: int) -> float:
-    """Hours until all runs are done: the hours left divided by `jobs` or, if that is more, the longest chain of runs.
+    """Estimate the hours until all runs are done, given the number of `jobs` that run at the same time.
 
-    In `work`, runs come after their inputs.
+    The estimate is the remaining hours divided by `jobs`, but at least the hours of the longest chain of runs. In
+    `work`, runs come after their inputs.
     """
     chain = dict[str, float]()
     for id_, inputs, left in zip(work.index, work.inputs, work.left, strict=True):
@@ -186,7 +189,7 @@ def time_left(work: DataFrame, jobs: int) -> float:
 
 
 def failure(log: str, run: Mapping[str, Any]) -> str:
-    """Why a run failed, from its job's log: an error that ended the job, or the run's own error; empty if none."""
+    """Find in a job's log why a run failed: the error that ended the job, or the run's own error; empty if neither."""
     begin = f"error: {run['stage']} {run['name']}"
     lines = log.splitlines()
     if lines and lines[-1].startswith("error: ") and not lines[-1].startswith(f"error: {run['stage']} "):

@@ -1,4 +1,4 @@
-"""Why a run is missing: the configuration keys, files and inputs that changed since the nearest finished run.
+"""Explains why a run is missing: which configuration keys, files and inputs differ from the nearest finished run.
 
 The nearest run has the same stage. A run with the same name is preferred, then the one with the fewest differences. A
 changed input is explained in the same way, down to the edit that caused it.
@@ -24,7 +24,7 @@ from dropnas.runs.identity import Run, hashed, resolved
 from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 
-LONGEST = 60  # characters; longer values are not shown
+LONGEST = 60  # number of characters; a longer pair of values is shown as "changed"
 Record = dict[str, Any]  # the record of a finished run, from its manifest
 
 
@@ -49,7 +49,7 @@ def _find(plan: Plan, wanted: str) -> Run:
 
 
 def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: Path) -> Iterator[str]:
-    """Describe the differences between a run and `old` or, if it is None, the nearest finished run."""
+    """Describe how a run differs from `old` or, if `old` is None, from the nearest finished run."""
     others = [record for record in records.values() if record["stage"] == run.stage and record["id"] != run.id]
     old = old or min(others, key=lambda one: (one["name"] != run.name, len(_changes(run, one))), default=None)
     if old is None:
@@ -65,7 +65,7 @@ def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: 
 
 
 def _changes(run: Run, old: Record) -> dict[str, str]:
-    """Describe how two runs of a stage differ: a text for each changed configuration key or part of the identity."""
+    """Describe how two runs of a stage differ: one text for each changed configuration key and part of the identity."""
     identity, before = run.identity, old["identity"]
     now, then = _flat(identity["config"]), _flat(before["config"])
     values, old_values = {**_flat(resolved(run.config)), **now}, {**_flat(old["config"]), **then}
@@ -117,7 +117,7 @@ def _changed_files(run: Run, old: Record, root: Path) -> list[str]:
 def _changed(module: str, source: Path) -> Iterator[str]:
     """Yield the files of a module that differ from an older copy: its code, and the data files that it names."""
     file = module_file(module)
-    assert file is not None  # `closure` has read the file
+    assert file is not None  # `closure` has found this file
     text, before = file.read_text(encoding="utf-8"), source / Path(*module.split(".")).with_suffix(".py")
     if not before.is_file() or _code(before.read_text(encoding="utf-8")) != _code(text):
         yield str(before.relative_to(source))

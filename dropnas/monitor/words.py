@@ -75,8 +75,8 @@ def seeds_text(seeds: Iterable[int | None]) -> str:
 def cells(runs: Runs) -> DataFrame:
     """A row for each training behind a table cell, in the plan's order.
 
-    Columns are `cell` (the cell's description), `id`, `folder`, `seed`, the `decimals` of its error, and the
-    `criterion` by which the best of several seeds is chosen, as in `TableConfig`.
+    The columns are `cell` (the cell's description), `id`, `folder`, `seed`, `decimals` (how many decimals of the error
+    the table prints) and `criterion` (the error by which the best of several seeds is chosen, as in `TableConfig`).
     """
     rows = []
     for run in (run for run in runs.values() if run["stage"] == "table"):
@@ -91,7 +91,7 @@ def cells(runs: Runs) -> DataFrame:
 
 
 def counted(done: int, cell: DataFrame) -> str:
-    """How many trainings of a cell are done, such as "3 of 8 seeds"; empty if the cell has only one training."""
+    """Say how many trainings of a cell are done, for example "3 of 8 seeds"; empty if it has only one training."""
     what = "seeds" if cell.seed.is_unique else "trainings"  # a genotype may have several retrainings
     return f"{done} of {len(cell)} {what}" if len(cell) > 1 else ""
 
@@ -109,7 +109,7 @@ def result(cell: DataFrame, root: Path) -> str:
 
 
 def _cell(paper: Layout, entry: Entry) -> str:
-    """The name of a table cell: the paper's labels, or the cell's keys if they are numbers."""
+    """The name of a table cell: the paper's labels, or the keys of its row and column if they are numbers."""
     if entry.row[:1].isdigit():
         return f"cell ({entry.row}, {entry.column})"
     rows = {one.key: " ".join(head.rstrip(MARKS) for head in one.heads) for one in paper.rows}

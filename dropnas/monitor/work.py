@@ -1,9 +1,9 @@
 """The kinds of work that take device time. Pure functions without torch.
 
 The shape of the data set and the settings define a kind of work. Settings in `COSTLESS` are left out, because they
-hardly change the duration of an epoch. A run with a new option is therefore of a new kind, whose cost is unknown until
-it is measured. The genotype is not included, because it is unknown before the search. Methods with grouped dropout are
-distinguished only by whether they drop no, few or many operations, because dropped operations are not computed.
+hardly change the duration of an epoch. Any other new setting makes a new kind of work, whose cost is unknown until it
+is measured. The genotype is not included, because it is unknown before the search. Dropped operations are not computed,
+so methods with grouped dropout are distinguished only by whether they drop no operations, few, or many.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ COSTLESS = {  # settings that hardly change the duration of an epoch
     *("alpha_learning_rate", "alpha_beta1", "alpha_beta2", "alpha_weight_decay", "alpha_scale", "norm_weight"),
     *("crop_padding", "flip", "cutout", "drop_path", "label_smoothing", "mixup", "warmup_epochs", "schedule"),
 }
-MANY = 0.5  # a search whose mean p_d over the two groups is at least this drops "many" operations
+MANY = 0.5  # a search drops "many" operations if the mean of p_d over the two groups is at least this
 # The authors' speed in GPU-days of a V100: the printed "search cost" (Tables 1, 2), and about a day for a retraining,
 # as users of DARTS networks report. The paper does not print the cost of ImageNet.
 AUTHORS_RETRAINING_DAYS = 1.0
-SIZE = ("cells", "channels", "batch_size")  # if these have the paper's values, the run trains the paper's network
+SIZE = ("cells", "channels", "batch_size")  # a run with the paper's values of these settings trains the paper's network
 
 
 class Shape(NamedTuple):
@@ -46,7 +46,7 @@ def defaults(stage: str) -> Mapping[str, Any]:
 
 
 def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> str:
-    """The kind of work of a run, as JSON; fields that its configuration lacks have their default."""
+    """The kind of work of a run, as JSON; fields that are missing in its configuration get their default values."""
     config = {**defaults(stage), **config}
     settings = {name: value for name, value in config.items() if name not in COSTLESS}
     if stage == "search":
@@ -57,7 +57,7 @@ def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> str:
 
 
 def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
-    """A text that is the same for strategies with the same cost."""
+    """Return a text that is the same for all strategies with the same cost."""
     every = {**(vars(PRESETS[strategy]) if strategy in PRESETS else {}), **options}
     rates = [float(every[name]) for name in ("rate_parameterised", "rate_non_parameterised") if name in every]
     if strategy not in PRESETS or len(rates) < 2:
@@ -67,11 +67,11 @@ def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
 
 
 def epoch_images(stage: str, config: Mapping[str, Any], shape: Shape) -> int | None:
-    """Number of images that an epoch trains on; None if the strategy decides it."""
+    """The number of images that an epoch trains on; None if it depends on the strategy."""
     config = {**defaults(stage), **config}
     if stage == "search":
         return shape.train if _strategy_class(config["strategy"], config["options"]).startswith("dropping") else None
-    if stage == "transfer":  # an epoch leaves out an incomplete last batch
+    if stage == "transfer":  # an incomplete last batch of an epoch is dropped
         return shape.train - shape.train % int(config["batch_size"])
     return shape.train - int(config["held_out"])
 
