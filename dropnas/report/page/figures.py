@@ -28,7 +28,7 @@ class PageFigure:
 
 
 def page_figures(content: Content, found: Mapping[str, Found]) -> Iterator[PageFigure]:
-    """The figures of a plan whose own run counts, in the plan's order."""
+    """Yield the figures of a plan, in its order, if the run that drew the figure counts."""
     for name in content.folders:
         one = found[content.target(name).id]
         if one.run.stage == FIGURE and one.counts:
