@@ -1,6 +1,6 @@
 """The ladder of reproductions: each step is a parameter file that answers a question.
 
-The runs of a step are also part of the next step.
+The plan of each step contains the runs of the step before, in part only on request.
 """
 
 from dataclasses import dataclass

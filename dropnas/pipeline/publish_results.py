@@ -1,7 +1,7 @@
 """Publishes a plan's results for readers: tables, figures, metrics and resolved parameters in `results/<profile>/`.
 
-The folder is a copy that is refreshed after each start. It is not a target of the workflow, so its age does
-not affect which runs are computed.
+The folder is a copy that is refreshed after each start. It is not a target of the workflow, so its age does not affect
+which runs are computed.
 """
 
 from collections import Counter

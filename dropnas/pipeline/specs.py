@@ -39,7 +39,7 @@ class Spec:
 
     @property
     def group(self) -> list[Any] | None:
-        """The settings that all runs of a group share; None for a run that trains alone."""
+        """The values that all runs of a group share; None for a run that trains alone."""
         shared = common(self.config)
         return shared and [self.stage, self.inputs, self.machine, self.location, shared]
 

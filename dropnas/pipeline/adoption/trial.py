@@ -55,7 +55,7 @@ def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
 def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list[str]]:
     """Make the input folders of all cases, and return them by the key of the case.
 
-    Every case reads a small data set. If its stage needs it, a case also reads a genotype or a small search.
+    Every case reads a small data set. Depending on the stage, a case also reads a genotype or a small search.
     """
     code = Code(source, "")
     for data in {case.data for case in cases}:

@@ -26,7 +26,7 @@ from dropnas.space.names import INPUTS
 
 KINDS = {"normal": "normal cell", "reduce": "reduction cell"}
 WIDTH, HEIGHT = 0.68, 0.32  # inches, of a node
-COLUMN, STEP = 1.2, 0.42  # inches: distance between nodes, and height of an arc for each node that it advances
+COLUMN, STEP = 1.2, 0.42  # inches: distance between nodes, and height of an arc per node that it spans
 APEX = 0.75  # height of an arc's highest point, relative to its control points
 TITLE = 0.35  # inches, above each panel
 CURVE = [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4]

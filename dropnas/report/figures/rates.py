@@ -36,7 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {  # from left to right
     "best": {"label": "ours, best on test", "marker": "o", "color": COLOURS[0], "ms": 5, "zorder": 3},
     "final": {"label": "ours, final epoch", "marker": "s", "ls": "--", "color": GREY, "mfc": "white", "ms": 4},
 }
-APART = 0.15  # distance between two kinds of points at the same rate, where the distance between rates is 1
+APART = 0.15  # distance between two kinds of points at the same rate; neighbouring rates are 1 apart
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
