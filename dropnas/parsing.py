@@ -1,4 +1,4 @@
-"""Converts values from YAML or JSON to frozen, typed configurations; a wrong key or value gives a one-line error."""
+"""Converts values from YAML or JSON to frozen, typed configurations; a wrong key or value raises a one-line error."""
 
 import dataclasses
 import json
@@ -45,10 +45,10 @@ def _first_error(error: ValidationError, kind: Any, where: object) -> DropnasErr
 
 
 def _known_keys(kind: Any, path: tuple[Any, ...]) -> list[str]:
-    """Field names of the configuration that a path of keys leads to."""
+    """The field names of the configuration at a path of keys; empty if it is not a dataclass."""
     for part in path:
         if dataclasses.is_dataclass(kind):
             kind = next((f.type for f in dataclasses.fields(kind) if f.name == part), None)
-        else:  # a mapping or a list; take the type of its items
+        else:  # a mapping or a list, so continue with the type of its items
             kind = next((a for a in getattr(kind, "__args__", ()) if dataclasses.is_dataclass(a)), None)
     return [f.name for f in dataclasses.fields(kind)] if kind is not None and dataclasses.is_dataclass(kind) else []

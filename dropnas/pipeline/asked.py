@@ -1,4 +1,4 @@
-"""The questions of a plan: which printed numbers and claims of the paper it checks, and with which experiments.
+"""Determines which printed numbers and claims of the paper a plan checks, and which experiments check them.
 
 Only experiments with one run for each seed are included. This excludes the augmented trainings, ImageNet and Figure 5,
 which each depend on a single architecture. `report.claims` defines the claims and the table cells that they compare.
@@ -19,14 +19,14 @@ from dropnas.report.printed import Printed, layout
 from dropnas.report.verdicts import PAPER_SEEDS, margin
 
 PAPER_FREEDOM = PAPER_SEEDS - 1
-Cells = Mapping[CellKey, int]  # experiments by table, row and column
+Cells = Mapping[CellKey, int]  # index of the experiment behind each cell, by table, row and column
 
 
 @dataclass(frozen=True)
 class Asking:
     """The questions of a plan, and the experiments that answer them."""
 
-    questions: Questions  # they name an experiment by the folder of its first training
+    questions: Questions  # each experiment is named after the folder of its first training
     experiments: tuple[Experiment, ...]  # in the order of `questions.experiments`
 
 
@@ -79,8 +79,9 @@ def _sample_std(population: float) -> float:
 def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellKey, Printed]) -> tuple[Prior, ...]:
     """The expected mean and standard deviation of each experiment.
 
-    They are the paper's if it prints both for the experiment. Otherwise the mean is the one printed for DropNAS on the
-    same data set, and the deviation is the root mean square of those printed for this data set in Tables 4 and 6.
+    If the paper prints both for the experiment, they are taken from the paper. Otherwise, the mean is the one printed
+    for DropNAS on the same data set, and the standard deviation is the root mean square of the deviations printed for
+    this data set in Tables 4 and 6.
     """
     known = {number: cell for key, number in cells.items() if (cell := printed.get(key)) and cell.std is not None}
     stds = defaultdict[str, list[float]](list)
@@ -119,7 +120,7 @@ def _equal_rates(cells: Cells) -> Iterator[Claim]:
 
 
 def _sweep(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], int]]:
-    """Yield `((role, rate or method), experiment)` for each series of Figure 2."""
+    """Yield `((role, name), experiment)` for each series of Figure 2; `name` is a drop path rate or a method."""
     for run in plan.targets.values():
         config = run.config
         if isinstance(config, FigureConfig) and config.figure == "figure2":
@@ -150,7 +151,7 @@ def _worse_than_best(
 
 
 def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
-    """Yield a claim for each baseline: DropNAS beats it on every data set on which the plan runs both."""
+    """For each baseline, yield the claim that DropNAS beats it on every data set for which the plan runs both."""
     labels: dict[str, str] = {}
     for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
         if config.table == "baselines" and config.layout:

@@ -1,6 +1,6 @@
 """The table of baselines, which the paper does not have: a row for each search method on each data set.
 
-Design choices: the layout has only the rows of the methods that a plan compares, so a new method changes no existing
+Design choices: the layout has rows only for the methods that a plan compares, so a new method changes no existing
 table. The paper's numbers come from its Tables 1, 2 and 4, so that no number is transcribed twice.
 """
 
@@ -35,7 +35,7 @@ ORIGINAL = Space("original", "original")
 
 
 def cells(experiments: Experiments) -> list[Cell]:
-    """The table's cells. In the user's own spaces, no baselines are compared except random search."""
+    """The table's cells. In the user's own spaces, random search is the only baseline."""
     spaces = (ORIGINAL, *experiments.parameters.spaces)
     return [cell for role in experiments.roles for space in spaces for cell in _cells(experiments, role, space)]
 
@@ -60,7 +60,7 @@ def layout(experiments: Experiments) -> Layout:
 
 
 def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
-    """The layout: for each data set, a row for random search, then one for each search method in METHODS' order."""
+    """Make the layout: for each data set, a row for random search, then one row per method in the order of METHODS."""
     compared = {DROPNAS.strategy, ONE_LEVEL_DARTS.strategy, *methods}
     names = [name for name in METHODS if name in compared]
     elsewhere = ", ".join(METHODS[name].label for name in names if METHODS[name].printed)

@@ -1,7 +1,7 @@
-"""Makes an attempt at a run, or at a group of runs that train together, and publishes the folders of the results.
+"""Computes a run, or a group of runs that train together, and publishes the result folders.
 
 Design choices: a single run is a group of one. The runs of a group share the device and the inputs. Each run has its
-own lease, scratch folder, log of attempts and record, and fails without ending the others. The recorded seconds of a
+own lease, scratch folder, log of attempts and record. If one run fails, the others continue. The recorded seconds of a
 run are its share of the group's time.
 """
 
@@ -39,7 +39,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class LeasedRun:
-    """A run of a group."""
+    """A run of a group, with its lease and its attempts."""
 
     spec: Spec
     attempts: Attempts  # the attempts at the run; the last one is the current one
@@ -163,7 +163,7 @@ class RunGroup:
 
 
 def compute_beside(spec: Spec, store: Store, progress: Progress) -> None:
-    """Compute a run in a torchrun process that does not publish it."""
+    """Compute a run in a torchrun process other than the first, without publishing it."""
     staged = _emptied(store.scratch(spec.id) / f"rank{os.environ['RANK']}")
     with ExitStack() as stack:
         device = _device(spec, stack, progress)
@@ -201,7 +201,7 @@ def workspace(spec: Spec, store: Store, device: str, progress: Progress, stoppin
 def recorded(
     spec: Spec, store: Store, started: datetime, ended: datetime, statistics: dict[str, float], device: str
 ) -> dict[str, Any]:
-    """The record for a run's manifest, still without `seconds`: identity, inputs, commit of the code, environment."""
+    """The record for a run's manifest, without `seconds`: identity, inputs, commit of the code, and environment."""
     plan = os.environ.get("DROPNAS_PLAN")
     sources = [store.root / name for name in spec.inputs]
     return {
@@ -235,9 +235,10 @@ def _require_agreement(inputs: Sequence[Path]) -> None:
 
 @cache
 def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
-    """Check that an input is finished and unchanged, matches its name and, if needed, has its heavy part.
+    """Check that an input is finished and unchanged, and that it matches its name.
 
-    The result is cached, so a process reads an input only once.
+    If the stage needs the heavy part of the input and it is missing, it is fetched. The result is cached, so a process
+    checks an input only once.
     """
     if not store.is_published(folder):
         raise DropnasError("an input is not finished", where=folder, remedy="compute it first")

@@ -1,8 +1,8 @@
-"""The disk space that runs still need: bytes and files of the missing runs, with their checkpoints.
+"""Estimates the disk space that missing runs need: the number of bytes and of files, including checkpoints.
 
 Design choices: sizes are computed from a few facts, so no network needs to be built. The number of weights grows with
 the number of cells and the square of the channels. The checkpoints of a search and of a retraining were measured at the
-paper's settings (docs/reliability.md). The numbers of files are those of the smoke profile. The result is an estimate.
+paper's settings (docs/reliability.md). The numbers of files are those of the smoke profile.
 """
 
 from collections.abc import Iterable
@@ -16,23 +16,24 @@ from dropnas.runs.store import Store
 
 SEARCH = 29.7e6 / (8 * 16**2)  # bytes of a checkpoint, divided by cells * channels^2
 NETWORK = 35.7e6 / (20 * 36**2)
-CHECKPOINTS = 3  # of one training: two that are kept and one that is being written
+CHECKPOINTS = 3  # checkpoints per training: two that are kept, and one that is being written
 PUBLISHED = 0.5  # size of a published network relative to its checkpoint, which also has the momentum
 FILES = {"data": 6, "search": 7, "retrain": 7, "transfer": 7, "table": 6, "figure": 6, "clusters": 3, "correlation": 3}
-OTHER_FILES, OTHER_BYTES = 5, 100_000  # for a run of another stage
-FIGURE, ROW, START = 600_000, 120, 5_000_000  # bytes of a figure, of an image's line in a manifest, of a frozen start
+OTHER_FILES, OTHER_BYTES = 5, 100_000  # for a run of any other stage
+# bytes of a figure, of an image's line in a manifest, and of a frozen start
+FIGURE, ROW, START = 600_000, 120, 5_000_000
 
 
 @dataclass(frozen=True)
 class Disk:
-    """Numbers of bytes and of files (folders included)."""
+    """The number of bytes and the number of files; folders count as files."""
 
     size: int
     files: int
 
 
 def needed(runs: Iterable[Run], root: Path, at_once: int = 1) -> Disk:
-    """The disk space for those of the runs that the store still lacks.
+    """Estimate the disk space for the runs that are not yet in the store.
 
     Args:
         at_once: number of trainings that run at the same time, each with its checkpoints.

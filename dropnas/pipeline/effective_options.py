@@ -1,6 +1,6 @@
-"""Determines the settings of a run: those that can change its result, and no others.
+"""Determines the effective settings of a run: exactly those that can change its result.
 
-A parameter file sets options for all methods together, but a method may have its own options. An option that defines a
+A parameter file sets options for all methods at once, but a method may have its own options. An option that defines a
 method takes precedence over the file: "No alpha-adjust" never adjusts the alphas, whichever form of alpha-adjust the
 file sets. Settings that cannot change a run are left out, so its identity does not depend on them.
 """
@@ -56,8 +56,8 @@ def _idle(options: dict[str, Scalar], space: str) -> set[str]:
 def search_config(common: SearchConfig, method: Method, space: str, seed: int) -> SearchConfig:
     """The settings of one search.
 
-    For each setting, the first of these counts: the method's own value, a value in the file that differs from the
-    default, the value of the method's authors.
+    Each setting has the first of these values that exists: the method's own value, a value in the file that differs
+    from the default, and the value of the method's authors.
     """
     default = {**vars(SearchConfig()), "options": common.options}  # the file's options apply to grouped dropout only
     chosen = {name: value for name, value in vars(common).items() if value != default[name]}

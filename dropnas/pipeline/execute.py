@@ -26,7 +26,7 @@ PATIENCE = 5.0  # seconds between checks of runs that another process computes
 
 
 def never() -> bool:
-    """Return False: no stop signal has arrived. This is the default of `warned`."""
+    """Always return False, which means that no stop signal has arrived. This is the default of `warned`."""
     return False
 
 
@@ -36,7 +36,7 @@ def execute(
     """Compute runs one after another; runs that can train together are computed as a group.
 
     Args:
-        warned: whether this process was asked to stop; then no further run is started.
+        warned: returns whether this process was asked to stop; if so, no further run is started.
 
     Returns:
         The number of failed runs.

@@ -39,7 +39,7 @@ MORE_RETRAININGS = 1000  # the k-th retraining's seed is the search's seed plus 
 class Experiment:
     """One method in one setting, over its seeds."""
 
-    searches: tuple[Run, ...]  # for each seed, the run before its retrainings (a search, or a random draw)
+    searches: tuple[Run, ...]  # for each seed, the run that finds its architecture (a search or a random draw)
     trainings: tuple[Run, ...]  # the first retraining of each seed, whose errors are compared
     role: str  # the paper's data set
 
@@ -55,7 +55,7 @@ class Experiments:
 
     @property
     def roles(self) -> list[str]:
-        """Those of `cifar10` and `cifar100` for which the parameter file names a data set."""
+        """The roles among `cifar10` and `cifar100` for which the parameter file names a data set."""
         return [role for role in SEARCHED if role in self.parameters.datasets]
 
     def seeds(self, target: str, first: Run | None = None) -> range:
@@ -94,7 +94,7 @@ class Experiments:
 
     def _retrain(self, genotype: Run, data: Run, seed: int, count: int) -> list[Run]:
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
-        prefix = f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""  # other names have this prefix
+        prefix = f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""  # others already have it
         return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
 
     def experiment(
@@ -158,13 +158,13 @@ class Experiments:
         return self._run("transfer", f"{data.name}-from-{genotype.name}", self.parameters.transfer, data, genotype)
 
     def architectures(self) -> Run:
-        """The run that counts parameters and multiply-adds of the published architectures and the user's own."""
+        """The run that counts the parameters and multiply-adds of published architectures and of the user's own."""
         own = tuple(_fixed_config(architecture) for architecture in self.own_architectures)
         return self._run("architectures", "published", ArchitecturesConfig(self.parameters.retrain.pool_norm, own))
 
     @property
     def own_architectures(self) -> list[Published]:
-        """The user's own architectures, in the form of published ones."""
+        """The user's own architectures, as `Published` objects."""
         return [
             Published(slug(one.label), one.label, {"form": None}, "", Genotype.of_text(one.genotype, one.label), {}, "")
             for one in self.parameters.architectures
@@ -176,7 +176,7 @@ class Experiments:
         return self._run("clusters", search.name, config, search.inputs[0], search)
 
     def correlation(self, node: int, predecessor: int) -> Run:
-        """The run that compares stand-alone accuracy with p on an edge of CIFAR-10's best normal cell (Section 5.5)."""
+        """The run that correlates stand-alone accuracy with p on an edge of the best normal cell (Section 5.5)."""
         best = self.best("cifar10", DROPNAS)
         operations = tuple(dict.fromkeys(name for name in ORIGINAL.operations if name != ZERO))
         variants = [self._variant(best, node, predecessor, operation) for operation in operations]
@@ -197,7 +197,7 @@ class Experiments:
 
 
 def folder_key(first: Run) -> str:
-    """The key in `seeds_at` for the experiment that has `first` as its first training."""
+    """The key of an experiment in `seeds_at`, given the first training of the experiment."""
     return first.folder.name
 
 
@@ -206,13 +206,13 @@ def _fixed_config(architecture: Published) -> FixedConfig:
 
 
 def dataset_name(config: DatasetConfig) -> str:
-    """Readable name of a prepared data set; if only some images are used, the name has their numbers."""
+    """A readable name for a prepared data set. If only some of its images are used, the name contains their numbers."""
     size = f"-{config.train_images or 'all'}-{config.test_images or 'all'}"
     return config.name + (size if config.train_images or config.test_images else "")
 
 
 def search_name(config: SearchConfig) -> str:
-    """Readable name of a search: its space, strategy and options."""
+    """A readable name for a search: its space, strategy and options."""
     parts = [config.space, config.strategy, *_option_names(dict(config.options))]
     return "-".join(slug(part.rpartition(":")[2]) for part in parts)
 

@@ -44,7 +44,7 @@ class Failures:
         if isinstance(error, DropnasError):
             return str(error)
         if isinstance(error, OSError) and error.filename is not None:
-            return f"{error.filename}: {error.strerror}"  # the cause is the file or folder with this name
+            return f"{error.filename}: {error.strerror}"  # the file or folder that caused the error, and the reason
         return ""
 
 

@@ -1,4 +1,4 @@
-"""The experiments behind the paper's figures and behind the trajectories of the searches."""
+"""The experiments that appear in the paper's figures and in the figure of search trajectories."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

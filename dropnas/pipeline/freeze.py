@@ -70,7 +70,7 @@ def _content(plan: Plan, targets: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _json(value: Any) -> bytes:
-    return f"{json.dumps(value, sort_keys=True)}\n".encode()  # indentation would take half a second for 1,000 files
+    return f"{json.dumps(value, sort_keys=True)}\n".encode()  # indenting 1,000 files would take half a second
 
 
 def _write(content: Mapping[str, bytes], folder: Path) -> None:
@@ -80,7 +80,7 @@ def _write(content: Mapping[str, bytes], folder: Path) -> None:
         for name, data in content.items():
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             (staged / name).write_bytes(data)
-        with suppress(OSError):  # another start may have been faster; `check` follows
+        with suppress(OSError):  # another process may have written the same folder first; `check` follows
             staged.rename(folder)
 
 
@@ -134,11 +134,11 @@ def _user_packages(plan: Plan) -> set[Path]:
 def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
     """The content of plan.json, which the workflow, the `results` command and the report page read.
 
-    `rules` has the resources that the jobs of each rule need. `jobs` are made for the requested targets. `targets` has
-    the marker of each target's last job and, under the key `paper`, the markers of all targets built by default.
-    `folders` has the folder of each target. `looks` has the number of seeds at each look, and is empty if this number
-    is fixed. `on_request` names the targets that are not built by default. `runs` has every run with id, stage, name,
-    folder, inputs (ids), used_by and config.
+    `rules` gives the resources that the jobs of each rule need. `jobs` lists the jobs of all runs; the runs that the
+    requested targets need do not share a job with other runs. `targets` maps each target to the marker of its last job,
+    and the key `paper` to the markers of all targets that are built by default. `folders` maps each target to its run
+    folder. `looks` lists the number of seeds at each look, and is empty if the number of seeds is fixed. `on_request`
+    names the targets that are not built by default. `runs` describes every run; see `descriptions`.
     """
     made = jobs(plan, targets)
     markers = {run.id: job.marker for job in made for run in job.runs}
@@ -213,7 +213,7 @@ def _job(job: Job, settings: Parameters, markers: Mapping[str, str], priority: i
 
 
 def descriptions(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Every run of a plan as plan.json describes it."""
+    """Yield the description of each run in plan.json; inputs are given by their ids."""
     users = plan.used_by()
     for run in plan.runs.values():
         yield {

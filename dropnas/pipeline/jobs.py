@@ -4,9 +4,8 @@ Runs that the requested targets need are never in the same batch as other runs, 
 for another.
 
 A job's marker is a file in the folder of the frozen start. It exists once all runs of the job are published. Snakemake
-may delete the outputs of a job, so the markers are the only outputs that it knows. Each start makes the markers agree
-with the store, so Snakemake finds nothing to do if the runs are finished or were pulled. A job writes its marker when
-it ends.
+may delete the declared outputs of a job, so only the markers are declared. Each start updates the markers to match the
+store, so Snakemake finds nothing to do for runs that are finished or were pulled. A job writes its marker when it ends.
 """
 
 import os
@@ -24,10 +23,10 @@ from dropnas.pipeline.stages import STAGES, common
 from dropnas.runs.identity import Run, canonical_json, resolved
 from dropnas.runs.store import Store
 
-DONE = "done"  # the folder of the markers, in a plan's folder
-SHOWN = {"table": ".csv", "figure": ".svg"}  # by rule: the suffix of the result file that Snakemake's report shows
+DONE = "done"  # the folder with the markers, inside a plan's folder
+SHOWN = {"table": ".csv", "figure": ".svg"}  # suffix of the file that Snakemake's report shows, by rule
 BRIEF = 100  # number of short runs that share one process
-NUMBERED = re.compile(r"(seed|train)(\d+)")  # numbers in the names of runs, which a job's name combines
+NUMBERED = re.compile(r"(seed|train)(\d+)")  # the numbers in run names that a job's name combines
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Job:
 
     @property
     def result(self) -> str:
-        """The file that is copied to the marker for Snakemake's report: a table or figure, or else the null device."""
+        """The table or figure that is copied to the marker for Snakemake's report; for other jobs, the null device."""
         run, suffix = self.runs[0], SHOWN.get(self.rule)
         if not suffix:
             return os.devnull
@@ -139,7 +138,7 @@ def write_markers(plan: dict[str, Any], folder: Path, root: Path) -> None:
     """
     store = Store(root)
     published = {run["id"] for run in plan["runs"] if store.is_published(root / run["folder"])}
-    for run in plan["runs"]:  # tables read these receipts, and no job will write them
+    for run in plan["runs"]:  # tables read receipts, but no job runs again for published runs
         if run["id"] in published and not (root / run["folder"] / RECEIPT).exists():
             store.write_receipt(root / run["folder"])
     for job in plan["jobs"]:

@@ -37,7 +37,7 @@ class Judging:
         return self.state.look + 1
 
     def seeds(self) -> dict[str, int]:
-        """The number of seeds that each experiment needs; one that continues needs as many as the next look has."""
+        """The number of seeds that each experiment needs. If it continues, this is the number of the next look."""
         schedule = self.asked.schedule
         counts = np.maximum(self.state.seeds[0], schedule[0])
         if self.looks < len(schedule):
@@ -59,8 +59,8 @@ def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
 def deviations(asking: Asking, root: Path) -> tuple[Array, int]:
     """The standard deviation of each experiment over its seeds, and the number of experiments with two or more results.
 
-    The expected deviation and that of the finished trainings are pooled by their degrees of freedom. The result is 0 if
-    both are unknown.
+    The expected standard deviation and the one measured on the finished trainings are pooled, weighted by their degrees
+    of freedom. The standard deviation is 0 if both are unknown.
     """
     store, found, ours = Store(root), [], 0
     for prior, experiment in zip(asking.questions.priors, asking.experiments, strict=True):
@@ -78,7 +78,8 @@ def look(judging: Judging, errors: Sequence[tuple[float, ...]]) -> Judging:
     """Judge the next look.
 
     Args:
-        errors: errors of each experiment; an experiment that continues has at least as many as this look has seeds.
+        errors: the errors of each experiment. An experiment that continues must have at least as many errors as this
+            look has seeds.
     """
     n = judging.asked.schedule[judging.looks]
     means, stds = np.zeros((1, len(errors))), np.zeros((1, len(errors)))
@@ -168,7 +169,7 @@ def _estimates(
 
 
 def _last_with(judging: Judging, experiments: Sequence[int]) -> int:
-    """The last look whose seeds all of these experiments have."""
+    """The last look that includes all of these experiments; NEVER if there is none."""
     seeds = int(judging.state.seeds[0, list(experiments)].min())
     return judging.asked.schedule.index(seeds) if seeds else NEVER
 

@@ -1,13 +1,16 @@
-"""The ladder of reproductions: parameter files that each answer a question with part of the next file's runs."""
+"""The ladder of reproductions: each step is a parameter file that answers a question.
+
+The plan of each step contains the runs of the step before, in part only on request.
+"""
 
 from dataclasses import dataclass
 
-SEQUENTIAL = "sequential"  # the runs of the last step, with further seeds only where they decide a question
+SEQUENTIAL = "sequential"  # the last step, but with further seeds only where a question is still open
 
 
 @dataclass(frozen=True)
 class Step:
-    """A parameter file of the ladder, by its profile, and the question that it answers."""
+    """A step of the ladder: the profile of its parameter file, and the question that it answers."""
 
     profile: str
     answers: str

@@ -1,11 +1,12 @@
 """Runs a sequential plan look by look; each look has its own parameter file and frozen start.
 
-Look 1 gives all experiments the first number of seeds. After each look, experiments that an open question needs get the
-next number of seeds. A question is open until it is decided, or until even the largest number of seeds would hardly
-decide it. The last start is the complete file with the resulting numbers of seeds. Only this start makes the runs that
-need the best seed, and the tables and figures that consist of them (`OF_BEST`). Every start makes the other tables and
-figures. All decisions follow from the file and the finished runs, so the same command continues after a kill. The
-record in the results only serves to detect a design that was changed after the first look.
+At look 1, every experiment runs with the first number of seeds. After each look, the experiments that an open question
+needs get the next number of seeds. A question is open until it is decided, or until even the largest number of seeds
+is unlikely to decide it. The last start runs the complete file with the resulting numbers of seeds. Only this start
+computes the runs that need the best seed, and the tables and figures that consist of such runs (`OF_BEST`). Every start
+makes the other tables and figures. All decisions follow from the file and the finished runs, so the same command
+continues after an interruption. When a plan continues, the record in the results is used only to detect that the design
+was changed, or that a run was lost, after the first look.
 """
 
 import hashlib
@@ -42,8 +43,8 @@ class Standing:
 def standing(settings: Parameters, root: Path) -> Standing:
     """Judge all looks whose runs are finished.
 
-    Raises a DropnasError if design or settings were changed after the first look, or a run on which a look was based is
-    missing.
+    Raises a DropnasError if the design or the settings were changed after the first look, or if a run on which a look
+    was based is missing.
     """
     results = root / "results" / settings.profile
     record = read_looked(results)
@@ -88,7 +89,7 @@ def trainings_of(plan: Plan, names: tuple[str, ...]) -> dict[str, tuple[str, ...
 
 
 def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callable[[str], None]) -> int:
-    """Run look after look until every question is decided or given up, or has the largest number of seeds.
+    """Run one look after another until no experiment needs further seeds, and then the last start.
 
     Args:
         start: runs a parameter file and returns the exit status.

@@ -66,10 +66,10 @@ def ancestors(runs: Iterable[Run]) -> list[Run]:
 
 
 def make_plan(parameters: Parameters) -> Plan:
-    """Make the runs of a parameter file; for a file with looks, those of the first look.
+    """Make the plan of a parameter file; for a file with looks, the plan of its first look.
 
-    Raises a DropnasError if the user's code that the file names is missing or imports modules by name, or the file
-    claims to reproduce the paper but does not.
+    Raises a DropnasError if the file names user code that is missing or that imports modules by name at run time, or if
+    the file claims to reproduce the paper but does not.
     """
     experiments = Experiments(parameters)
     wanted = [*parameters.tables, *parameters.figures]

@@ -1,8 +1,8 @@
 """Checks whether runs follow the paper's protocol, that is, use its complete data sets and its settings.
 
-The runs' configurations decide. With `reproduction: false`, a parameter file or a table can deny that the protocol was
-followed, but `reproduction: true` proves nothing. Options that interpret the paper's text and options that only change
-rounding may have any value.
+The configurations of the runs decide. A parameter file or a table may state that it does not follow the protocol
+(`reproduction: false`), but stating the opposite (`reproduction: true`) is not sufficient. Options that interpret the
+paper's text and options that only change rounding may have any value.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
-"""The results of a plan for readers: tables, figures, metrics and resolved parameters under `results/<profile>/`.
+"""Publishes a plan's results for readers: tables, figures, metrics and resolved parameters in `results/<profile>/`.
 
-The folder is a copy that is refreshed after each start. It is no target of the workflow, so its age never decides
-whether a run is needed.
+The folder is a copy that is refreshed after each start. It is not a target of the workflow, so its age does not affect
+which runs are computed.
 """
 
 from collections import Counter
@@ -33,14 +33,14 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
 
     Args:
         plan_folder: `plans/<id>`.
-        targets: tables and figures to report; empty means all of the plan.
+        targets: tables and figures to report; empty means all tables and figures of the plan.
 
     Returns:
-        A summary: the tables in short form, their location, the unfinished ones, the page, and the outcome of the
-            claims.
+        A summary: the tables in short form, their location or the unfinished targets, the path of the page, and the
+            outcome of the claims.
 
-    Raises a DropnasError if the folder is not a frozen plan or was changed after it was frozen, or the run of a table
-    or figure is damaged. In the last case the page is still made, and reports the damage.
+    Raises a DropnasError if the folder is not a frozen plan, if it was changed after it was frozen, or if the run of a
+    table or figure is damaged. In the last case, the page is still made and reports the damage.
     """
     check(plan_folder)
     plan = read_json(plan_folder / PLAN)

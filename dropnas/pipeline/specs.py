@@ -31,15 +31,15 @@ class Spec:
     name: str
     folder: str
     inputs: tuple[str, ...]  # the folders of the runs that it reads
-    config: Any  # the stage's typed configuration; a spec's file also has the defaults
+    config: Any  # the stage's typed configuration; the file of a spec also contains the default values
     identity: dict[str, Any]
     profile: str
     machine: Machine
-    location: str  # path of its data set's source; trainings on ImageNet read their images there
+    location: str  # path of the data set's source; trainings on ImageNet read their images there
 
     @property
     def group(self) -> list[Any] | None:
-        """What the runs of a group have in common; None for a run that trains alone."""
+        """The values that all runs of a group share; None for a run that trains alone."""
         shared = common(self.config)
         return shared and [self.stage, self.inputs, self.machine, self.location, shared]
 
@@ -90,9 +90,9 @@ def require_asked(spec: Spec, where: object) -> None:
 
 
 def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[Spec]:
-    """The specs of data runs, as in a plan.
+    """Make the specs of runs that prepare data sets, as a plan does.
 
-    Raises a DropnasError if neither the file nor this package knows a name.
+    Raises a DropnasError if a name is found neither in the parameter file nor in this package.
 
     Args:
         names: data sets or roles of the parameter file, or data sets of this package.

@@ -23,7 +23,7 @@ class Stage:
     name: str  # name of the stage
     module: str  # the entry module; its function `run(config, inputs, out, workspace)` computes the run
     does: str  # what its verb on the command line does
-    # the stages from whose runs it reads weights or images; of other inputs it reads only the light part
+    # the stages of the inputs whose weights or images it reads; it reads only the light part of other inputs
     reads_heavy: tuple[str, ...] = ()
     shared_rule: str = ""  # name of its rule in the workflow, if it is not the stage's name
     plural: bool = False  # whether its command-line verb is the plural of its name
@@ -85,13 +85,13 @@ def code_of(stage: str, config: Any) -> str:
 
 
 def identity(stage: str, config: Any, inputs: Sequence[str]) -> dict[str, Any]:
-    """The identity of a run with the current code, this configuration and the inputs with these ids."""
+    """Compute the identity of a run from its stage, its configuration, the ids of its inputs, and the current code."""
     refresh()
     return identity_of(stage, config, inputs, code_of(stage, config))
 
 
 def common(config: Any) -> Any:
-    """The configuration without its seed, which the runs of a group share; None for a run that trains alone."""
+    """The configuration with its seed set to 0, which the runs of a group share; None for a run that trains alone."""
     return replace(config, seed=0) if getattr(config, "group_seeds", False) else None
 
 

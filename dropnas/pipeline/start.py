@@ -28,8 +28,8 @@ from dropnas.pipeline.plan import PAPER, make_plan
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-SHOWN = "DROPNAS_SHOWN"  # if set, another process shows the results and the Snakefile does not
-FORCED = ("force", "forceall", "forcerun", "touch")  # with these, there may be work even if no run is missing
+SHOWN = "DROPNAS_SHOWN"  # environment variable; if set, another process shows the results, so the Snakefile does not
+FORCED = ("force", "forceall", "forcerun", "touch")  # options that can cause work even if no run is missing
 QUESTIONS = (  # options with which Snakemake only prints something or cleans up
     *("dryrun", "lint", "summary", "detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "report", "archive"),
     *("list_rules", "list_target_rules", "list_changes", "list_input_changes", "list_params_changes", "list_untracked"),
@@ -51,7 +51,7 @@ class Start:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables with which Python imports the package from the frozen copy, not from the checkout."""
+        """Environment variables that make Python import the package from the frozen copy, not from the checkout."""
         path = os.pathsep.join(filter(None, [str(self.folder / "source"), os.environ.get("PYTHONPATH")]))
         return {SHOWN: "1", "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
@@ -118,8 +118,8 @@ def until_stopped(
     Args:
         environment: variables to add to this process's environment.
         again: the command that continues the start.
-        output: file for its output; by default, the output of this process.
-        follow: receives the process; must return when the process has ended.
+        output: file for the command's output; by default, the output of this process.
+        follow: is called with the process, and must return once the process has ended.
 
     Returns:
         The exit status; for a stopped command, 128 plus the number of the signal.

@@ -18,10 +18,10 @@ ARCHITECTURES = "architectures"
 
 
 class Inputs(dict[str, Run]):
-    """The inputs of a table or figure, by id. Its configuration refers to an input by position."""
+    """The inputs of a table or figure, by id. The configuration of the table or figure refers to them by position."""
 
     def positions(self, runs: Iterable[Run]) -> tuple[int, ...]:
-        """The positions of these runs; runs that are not yet inputs are added."""
+        """Add the runs that are not yet inputs, and return the positions of all given runs."""
         runs = list(runs)
         self.update((run.id, run) for run in runs)
         place = {id_: position for position, id_ in enumerate(self)}

@@ -76,7 +76,7 @@ def _excluded(data: Mapping[str, Any]) -> list[str]:
 
 
 def _option_sets(trainings: Sequence[Planned]) -> int:
-    """The largest number of different configurations with which networks are trained on one data set."""
+    """The largest number of configurations, ignoring seeds, with which one stage trains networks on one data set."""
     options = defaultdict(set)
     for run in trainings:
         options[run.stage, run.inputs[0]].add(canonical_json({**run.config, "seed": 0}))
@@ -123,7 +123,7 @@ def _rates(run: Planned) -> list[float]:
 
 
 def _compared(searches: Sequence[Planned]) -> dict[str, list[str]]:
-    """For each space that several methods search, the names of these methods."""
+    """The names of the search methods in each space that is searched by more than one method."""
     methods = defaultdict(set)
     for run in searches:
         methods[str(run.config["space"])].add(str(run.config["strategy"]))

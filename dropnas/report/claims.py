@@ -1,7 +1,8 @@
-"""The paper's claims and further questions of reviewers, each with its test and outcome; texts are in `claims.yaml`.
+"""Tests the paper's claims and further questions that reviewers ask; their texts are in `claims.yaml`.
 
-Each claim is tested up to three times in the same way: with our runs at their best epoch on test, as in the paper; with
-our runs at the final epoch; and with the paper's printed numbers, which do not always support the claim.
+Each claim is tested in the same way on up to three sets of numbers: our runs at the epoch with the lowest test error,
+as in the paper; our runs at the final epoch; and the numbers that the paper prints. The printed numbers do not always
+support the claim.
 
 Design choices: a claim names table cells, and a source supplies the numbers in them. All three tests therefore use the
 same cells. A claim with a missing number has the outcome "too few runs".
@@ -35,15 +36,15 @@ from dropnas.report.printed import PRINTED_CORRELATIONS, layout, printed_cell
 from dropnas.report.table import Table
 from dropnas.report.verdicts import PAPER_SEEDS, independent, margin, p_text, paper_sample
 
-BEST_RATE = "3e-05"  # the paper's best drop path rate (Section 5.1), as the sweep names it
+BEST_RATE = "3e-05"  # name of the paper's best drop path rate (Section 5.1) in the sweep
 EXTREMES = {name: f"p_d = {both(p_d)}" for name, p_d in SPECIAL.items()}
-BEYOND = "beyond the paper"  # part of `where` for a claim that is not the paper's
-OF_DARTS = (0.2, None)  # the correlation that Section 5.5 quotes for DARTS, without its number of points
+BEYOND = "beyond the paper"  # part of `where` if a claim is not from the paper
+OF_DARTS = (0.2, None)  # the correlation that Section 5.5 quotes for DARTS; it does not state the number of points
 NOT_TESTED = Decided(Outcome.UNDECIDED, "Not tested: our data or sizes are not the paper's.")
 
 CellKey = tuple[str, str, str]  # table, row, column
 Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None if there are fewer than two
-Pairs = Sequence[tuple[str, CellKey, CellKey]]  # name of the comparison; the cell expected to be lower; the other one
+Pairs = Sequence[tuple[str, CellKey, CellKey]]  # name of the comparison, cell expected to be lower, other cell
 Correlations = Mapping[str, tuple[float | None, int]]
 HEADLINES: dict[str, CellKey] = {
     "headline-cifar10": ("table1", "dropnas", "error"),
@@ -58,8 +59,8 @@ class Evidence:
 
     Attributes:
         tables: existing tables, by name.
-        sweep: best test errors in percent behind Figure 2, by data set (`cifar10`), then by drop path rate (`3e-05`) or
-            preset.
+        sweep: for each series of Figure 2, the lowest test error of each training in percent; by data set (`cifar10`)
+            and then by drop path rate (`3e-05`) or preset.
         correlations: for each edge of Figure 5 (`0,2`), Pearson's coefficient (None if undefined) and the number of
             points.
         lone_points: for each panel of Figure 4, whether each seed has a cluster of a single point.
@@ -82,7 +83,7 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     """
     ours, final = (_ours(evidence, epoch) for epoch in ("best_on_test", "final"))
     sources, known = (ours, final, _printed), evidence.correlations
-    decided: dict[str, Sequence[Decided | None]] = {  # by our runs at either epoch, and by the printed numbers
+    decided: dict[str, Sequence[Decided | None]] = {  # for each claim, one decision per source
         name: [_reached(source, key) for source in (ours, final)] if reproduction else [NOT_TESTED]
         for name, key in HEADLINES.items()
     }
@@ -126,13 +127,13 @@ def _result(
     final: Decided | None = None,
     paper: Decided | None = None,
 ) -> ClaimResult:
-    assert ours is not None  # only the other two may be unknown
+    assert ours is not None  # only `final` and `paper` may be None
     texts = (words["claim"], words["where"], words["test"])
     return ClaimResult(name, *texts, ours.outcome, ours.detail, ours.comparisons, comparable, final, paper)
 
 
 def _ours(evidence: Evidence, epoch: str) -> Source:
-    """A source of our errors at the best epoch on test or at the final epoch; for the sweep, always the best epoch."""
+    """Make a source of our errors at an epoch, `best_on_test` or `final`; for the sweep, always at the best epoch."""
 
     def source(table: str, row: str, column: str) -> Sample | None:
         if table == "figure2":
@@ -201,7 +202,7 @@ def _baselines(table: Table | None) -> dict[tuple[str, str], list[tuple[str, Cel
 
 
 def _lower(source: Source, pairs: Pairs) -> Decided:
-    """Decide whether the first cell of every pair has the lower error."""
+    """Decide whether, in every pair, the first cell has the lower error."""
     sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in pairs]
     known = [(label, lower, higher) for label, lower, higher in sampled if lower and higher]
     if not pairs or len(known) < len(pairs):
@@ -247,7 +248,7 @@ def _equal_rates(source: Source) -> Decided:
 
 
 def _reached(source: Source, key: CellKey) -> Decided:
-    """Decide whether our runs reach the printed best of eight or, on ImageNet, the error of the single training."""
+    """Decide whether our runs reach the printed error: of the best of eight runs or, on ImageNet, of a single run."""
     ours, cell = source(*key), printed_cell(*key)
     if ours is None or cell.mean is None:
         return Decided(Outcome.TOO_FEW, "Fewer than two runs.")

@@ -1,9 +1,9 @@
-"""Compares two stores: which of their numbers differ, by how much, and with which p-value.
+"""Compares the numbers of two stores: which ones differ, by how much, and with what p-value.
 
 Design choices: everything comes from the `verdicts.json` of each store. Means of test errors are compared by Welch's
-test with reduced degrees of freedom, as in the verdicts. All numbers of two stores form one family for Holm's
-correction. If no true mean differs, at most 5 % of comparisons of two stores therefore show a false "differs". The best
-of eight is not compared, because it comes from the same runs as the mean.
+test with reduced degrees of freedom, as in the verdicts. Holm's correction is applied to all tested numbers of two
+stores together. If no true means differ, the probability that a comparison of two stores shows any false "differs" is
+therefore at most 5 %. The best of eight is not compared, because it comes from the same runs as the mean.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from dropnas.analysis.verdict import LEVEL, holm
 from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.report.verdicts import BEST_ON_TEST, p_text
 
-APART = {"profile", "description", "machine", "tables", "figures"}  # keys of a parameter file outside the protocol
+APART = {"profile", "description", "machine", "tables", "figures"}  # keys of a parameter file that the protocol ignores
 SHOWN_SETTINGS = 5
 HEADS = ("A: mean (n)", "B: mean (n)", "A - B [95 %]", "p", "")
 LABELS = ("table", "row", "column", "quantity", "row_label", "column_label")
@@ -53,15 +53,16 @@ def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
     """Compare the numbers of two stores.
 
     Returns:
-        A row for each number, in the order of the tables: `table`, `row`, `column`, `quantity`, their labels, `mean`,
-        `std` and `n` of A and B, `difference` (A minus B, in the unit of the quantity) with the limits of its 95 %
-        interval, `p` (two-sided, with Holm's correction over all rows), and `outcome`. Missing values are None.
+        A frame with one row for each number, sorted by table, and the columns in COLUMNS. The suffixes `_a` and `_b`
+        stand for the two stores. `difference` is A minus B, in the unit of the quantity; `low` and `high` are the
+        limits of its 95 % interval. `p` is two-sided, with Holm's correction over all tested rows. Missing values are
+        None.
     """
     a, b = (
         {(one.table, one.row, one.column, one.quantity): one for one in results.numbers if one.kind != "best"}
         for results in (first, second)
     )
-    keys = sorted(a | b, key=lambda key: key[0])  # stable: within a table, the order of A, then B
+    keys = sorted(a | b, key=lambda key: key[0])  # stable: in each table, A's numbers come first
     rows = [_row(a.get(key), b.get(key)) for key in keys]
     tested = [row for row in rows if row["p"] is not None]
     for row, p in zip(tested, holm([row["p"] for row in tested]).tolist(), strict=True):
@@ -122,7 +123,7 @@ def answer(frame: DataFrame) -> str:
 def protocol_lines(
     profiles: Sequence[str], first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
 ) -> list[str]:
-    """List the differences between two protocols: a line on the profiles, and one on the settings.
+    """List the differences between two protocols: one line for the profiles, and one for the settings.
 
     `first` and `second` are the contents of the parameter files; None if a file is missing.
     """

@@ -14,15 +14,16 @@ class Target:
     """A table or figure that a parameter file can request.
 
     Attributes:
-        stage: the stage that makes it; `published` makes tables of published architectures that are retrained here.
-        needs: the paper's data sets that it requires. A table's errors are measured on the last of them, unless the
-            rows name the data sets.
-        experiments: `module:ATTRIBUTE` of a function that takes Experiments and yields the cells of a table or the
-            series of a figure, with their runs; empty for the stage `published`.
-        drawing, caption: for a figure, `module:ATTRIBUTE` of its Drawing, and its caption of one sentence.
-        layout: for a table that is not in `printed.yaml`, `module:ATTRIBUTE` of its Layout, or of a function that takes
-            Experiments and returns the layout.
-        on_request: whether it is built only if requested by name.
+        stage: the stage that makes the table or figure. The stage `published` makes tables of published architectures
+            that are retrained here.
+        needs: the data sets of the paper that the target requires. The errors in a table are measured on the last of
+            these data sets, unless the rows of the table name their data sets.
+        experiments: `module:ATTRIBUTE` of a function that takes an Experiments object and yields the cells of a table
+            or the series of a figure, with their runs; empty for the stage `published`.
+        drawing, caption: for a figure, the `module:ATTRIBUTE` of its Drawing, and a caption of one sentence.
+        layout: for a table that is not in `printed.yaml`, the `module:ATTRIBUTE` of its Layout, or of a function that
+            takes an Experiments object and returns the Layout.
+        on_request: whether the target is built only if requested by name.
         priority: if a plan must fit into a budget, the targets with the lowest priority are removed first.
     """
 
@@ -107,19 +108,20 @@ def names(*stages: str) -> list[str]:
 
 
 class _Strict:
-    """A configuration in which an unknown key or a value of another type is an error."""
+    """Base class of configurations that reject unknown keys and values of the wrong type."""
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
 
 @dataclass(frozen=True)
 class Entry(_Strict):
-    """A table cell with runs of ours.
+    """A table cell that shows results of our runs.
 
     Attributes:
         row, column: keys of the cell, as in `printed.yaml`; a user's method has its own row or column.
         label: the label of a row or column that the paper does not have; empty for the paper's rows and columns.
-        searches, trainings: indices of its search runs and of its retrain or transfer runs among the table's inputs.
+        searches: indices of the cell's search runs among the inputs of the table.
+        trainings: indices of the cell's retrain or transfer runs among the inputs of the table.
     """
 
     row: str
@@ -137,8 +139,8 @@ class TableConfig(_Strict):
         table: name of the table in TARGETS.
         profile: name of the parameter file's profile.
         reproduction: whether the numbers may be compared with the paper's; False for smoke, mini and other data sets.
-        entries: the cells with runs of ours.
-        criterion: the error by which the best of several seeds was chosen, as in the select stage.
+        entries: the cells that show results of our runs.
+        criterion: the error that determines which of several seeds is best, as in the select stage.
         layout: the layout of a table that is not in `printed.yaml`.
     """
 
@@ -184,10 +186,10 @@ class PublishedConfig(_Strict):
 
 @dataclass(frozen=True)
 class Series(_Strict):
-    """Runs that are drawn together: a curve, a point with its deviation, or a cell.
+    """Runs that are drawn together, as a curve, as a point with an error bar, or as a cell.
 
     Attributes:
-        panel: the part of the figure: `cifar10`, `cifar100`, or an edge `0,2`.
+        panel: the panel of the figure: `cifar10`, `cifar100`, or an edge such as `0,2`.
         name: a method (`dropnas`) or a drop path rate (`3e-05`); empty if the panel has a single series.
         label: its name in a legend.
         runs: indices of its runs among the figure's inputs.

@@ -1,9 +1,9 @@
-"""A table as texts, with its caption and notes; Markdown, LaTeX and the page are rendered from this form.
+"""A table in text form, with its caption and notes. Markdown, LaTeX and the page are rendered from this form.
 
 Design choices: the paper's tables, the published architectures and the verdicts differ only in the content of their
-cells. Each of them is therefore converted to a frame, the only form that the renderers know. The texts are Unicode, as
-in `printed.yaml`; a renderer that cannot show a character translates it. Remarks on single rows are numbered and listed
-below the table, because no column is wide enough for them.
+cells. All of them are therefore converted to a Frame, the only form that the renderers accept. The texts are Unicode,
+as in `printed.yaml`; a renderer that cannot show a character translates it. Remarks on individual rows are numbered and
+listed below the table, because they are too long for a column.
 """
 
 import re
@@ -18,8 +18,8 @@ from typing import Any
 import pandas
 import yaml
 
-WIDTH = 100  # columns to which sentences in Markdown are wrapped
-SPECIAL = re.compile(r"[|*`<]|\\(?=[!-/:-@\[-`{-~])")  # a backslash only if it would escape the next character
+WIDTH = 100  # line length to which sentences in Markdown are wrapped
+SPECIAL = re.compile(r"[|*`<]|\\(?=[!-/:-@\[-`{-~])")  # a backslash counts only if it would escape the next character
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Frame:
         header: the two header lines of each column; adjacent columns with an equal first line share it.
         labels: number of label columns, which are on the left.
         lines: the lines of the table.
-        label: label by which a LaTeX document refers to it.
+        label: the label with which a LaTeX document refers to the table.
         warning: states that the table is not a reproduction; empty for a reproduction.
         provenance: profile, data and hardware; empty for the counts of architectures, which need no training.
         notes: notes on how to read it, one or two sentences each.
@@ -58,7 +58,7 @@ class Frame:
 
     @property
     def texts(self) -> pandas.DataFrame:
-        """The table with one header line; a shared header is above the first of its columns."""
+        """The table with a single header line. Only the first of several columns keeps the header that they share."""
         shared = (top if top != before else "" for (before, _), (top, _) in pairwise([("", ""), *self.header]))
         heads = [" ".join(filter(None, lines)) for lines in zip(shared, (low for _, low in self.header), strict=True)]
         return pandas.DataFrame([line.texts for line in self.lines], columns=heads, dtype=str)
@@ -72,10 +72,10 @@ def wording(tables: str) -> dict[str, str]:
 
 
 def numbered(remarks: Mapping[Any, Sequence[str]]) -> tuple[dict[Any, str], list[str]]:
-    """Number the remarks of each row; a remark that several rows share has one number.
+    """Number the remarks of each row; if several rows have the same remark, it gets a single number.
 
     Returns:
-        For each row the numbers of its remarks (`1, 3`; empty if there are none), and the numbered remarks.
+        The numbers of each row's remarks, such as `1, 3` (empty if it has none), and the list of numbered remarks.
     """
     texts = list(dict.fromkeys(text for own in remarks.values() for text in own))
     numbers = {row: ", ".join(map(str, sorted(texts.index(text) + 1 for text in own))) for row, own in remarks.items()}
@@ -98,7 +98,7 @@ def titled(title: str, table: pandas.DataFrame, *before: str) -> str:
 
 
 def tidy(entries: Sequence[Any], kind: type, several: Mapping[str, str]) -> pandas.DataFrame:
-    """A line for each object of the dataclass `kind`, with its fields as columns.
+    """Make a data frame with one row for each object of the dataclass `kind` and one column for each of its fields.
 
     `several` maps the name of each sequence field to the separator that joins its values.
     """

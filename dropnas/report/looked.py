@@ -41,7 +41,7 @@ def looked_of(profile: str, looks: tuple[int, ...], root: Path) -> LooksFile | N
 
 
 def write_looked(looked: LooksFile, folder: Path) -> None:
-    """Write the record and its text; the same looks give the same bytes."""
+    """Write the record and its text; the same looks give identical files."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "looks.md", text(looked))
     write_text(folder / LooksFile.FILE, looked.json())
@@ -59,7 +59,7 @@ def headline(looked: LooksFile) -> str:
 
 
 def frames(looked: LooksFile) -> "tuple[DataFrame, DataFrame]":
-    """The table of the claims, and that of the numbers."""
+    """The table of claims and the table of numbers."""
     from pandas import DataFrame  # imported here because the workflow imports this module
 
     claims = [(one.claim, one.outcome, one.when, *_estimates(one.weakest)) for one in looked.claims]

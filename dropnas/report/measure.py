@@ -1,9 +1,9 @@
 """Computes the numbers of one table cell from its runs.
 
-Design choices: both errors of each training are reported, final and best on test, because the paper printed the latter.
-Parameters are counted in two conventions, ours and that of the release, which the paper uses. The search cost is
-rounded before it is stored: the recorded seconds differ between executions, but the tables of identical runs must be
-identical.
+Design choices: two test errors of each training are reported: the error of the final epoch, and the lowest error of any
+epoch, which the paper printed. Parameters are counted by two conventions: ours, and the convention of the released
+code, which the paper uses. The search cost is rounded before it is stored: the recorded seconds differ between
+executions, but the tables of identical runs must be identical.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -53,7 +53,7 @@ class CellRuns:
 
 
 def measure(layout: Layout, blank: TableNumber, runs: CellRuns) -> list[TableNumber]:
-    """Our numbers in a cell for the quantity of the entry `blank`; empty if the runs do not have this quantity."""
+    """Compute our numbers in a cell for the quantity given by `blank`; empty if the runs do not have this quantity."""
     if blank.quantity in ("top1_error", "top5_error"):
         return list(_errors(layout, blank, runs))
     if blank.quantity == "parameters":
@@ -63,7 +63,7 @@ def measure(layout: Layout, blank: TableNumber, runs: CellRuns) -> list[TableNum
 
 
 def as_released(layout: Layout) -> bool:
-    """Whether the release's count of parameters is shown too; the release has no code for ImageNet or baselines."""
+    """Whether the released code's parameter count is also shown; that code does not cover ImageNet or baselines."""
     return layout.number is not None and layout.trainings == "retrain"
 
 
@@ -79,10 +79,10 @@ def number(
 
 
 def selected(trainings: Sequence[Training], criterion: Criterion) -> Training:
-    """The training with the lowest top-1 error by the criterion, the first of equal ones, as in the select stage.
+    """The training with the lowest top-1 error by the criterion; in a tie, the first one, as in the select stage.
 
-    Raises a DropnasError if one of several trainings lacks the error on held-out images that the criterion needs. A
-    single training, such as a transfer, does not need it.
+    Raises a DropnasError if the criterion needs errors on held-out images and one of several trainings has none. A
+    single training, such as a transfer, needs none.
     """
     return trainings[0] if len(trainings) == 1 else min(trainings, key=lambda one: _deciding(one, criterion))
 
@@ -138,9 +138,9 @@ def _skips(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
 
 
 def _improvements(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
-    """(random search - method) / random search in percent; nothing for random search itself.
+    """Yield the improvement over random search in percent: (random search - method) / random search.
 
-    There is an interval if both methods have two trainings or more.
+    Random search itself has no improvement. There is an interval if both methods have at least two trainings.
     """
     names = [*runs.names, *(one.run.name for one in runs.random)]
     for kind, line, take in KINDS if runs.random and runs.random != runs.trainings else ():
@@ -150,7 +150,7 @@ def _improvements(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
 
 
 def _improvement(ours: Sequence[float], random: Sequence[float]) -> Iterator[tuple[str, float, str]]:
-    """The value and its interval's limits: for each, the suffix of the quantity's name, the number, and its text."""
+    """Yield the value and the limits of its interval, each as (suffix of the quantity's name, number, text)."""
     ours_sample, random_sample = sample(ours), sample(random)
     value, interval = 100 * (1 - fmean(ours) / fmean(random)), None
     if ours_sample and random_sample:

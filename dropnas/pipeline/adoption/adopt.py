@@ -1,12 +1,13 @@
-"""Carries finished trainings to their new identities after a refactoring, if a trial proves that no number changed.
+"""Republishes finished trainings under new identities after a refactoring if a trial proves that no number changed.
 
 Design choices:
-- A finished training is matched to a run of the new plan that differs from it in the code only. Stage and configuration
-  are the same, and the input files that it reads have the same bytes.
-- If the stage's own code changed, a trial proves that old and new code give the same bytes; there is one trial for each
-  stage and pair of code states (`trial.py`). If only the names of the inputs changed, nothing needs to be proved.
-- Stages that do not train are cheap. They are computed again by the new code from the adopted runs. If a genotype
-  changes, nothing that depends on it is adopted.
+- A finished training is matched to a run of the new plan that differs from it only in the code. The stage and the
+  configuration are the same, and the input files that the run reads are identical.
+- If the stage's own code changed, a trial proves that the old and the new code produce identical files (`trial.py`).
+  There is one trial for each stage and pair of code versions. If only the names of the inputs changed, no trial is
+  needed.
+- Stages that do not train are cheap, so the new code computes them again from the adopted runs. If this changes a
+  genotype, the trainings that depend on the genotype are not adopted.
 - The old run does not change. The new run has hard links to the old run's files, and a manifest that names the old run
   and the trial. The new run is published like any other run, by one rename under its lease.
 """
@@ -47,7 +48,7 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Adoption:
-    """The number of adopted trainings, the number of other runs computed, and the refusals with their reasons."""
+    """The number of trainings adopted, the number of other runs computed, and the reason for each refusal."""
 
     adopted: int = 0
     computed: int = 0
@@ -68,14 +69,16 @@ class Finished:
 
 
 def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
-    """Carry finished trainings to the identities that a parameter file gives them with the current code.
+    """Republish finished trainings under the identities that the current code gives them in a parameter file's plan.
+
+    Runs of stages that do not train are computed, except for data sets.
 
     Raises a DropnasError if the parameter file is wrong.
     """
-    root = root.absolute()  # trials work in other folders
+    root = root.absolute()  # absolute, because trials run in other folders
     parameters = current(parameters, root)
     plan, start = make_plan(read_parameters(parameters)).by_default(), freeze(parameters, root)
-    os.environ["DROPNAS_PLAN"] = str(start)  # runs computed here record this start
+    os.environ["DROPNAS_PLAN"] = str(start)  # the runs computed below record the commit of this start
     store, done = Store(root), Adoption()
     finished = [Finished(folder, ManifestFile.read(folder)) for folder in published(root) if folder.parts[-3] != "data"]
     depth, steps = depths(plan), defaultdict[tuple[int, str], list[Run]](list)
@@ -95,7 +98,7 @@ def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
 def _adopt_stage(
     runs: Sequence[Run], finished: Sequence[Finished], store: Store, start: Path, done: Adoption, progress: Progress
 ) -> None:
-    """Adopt the runs of one stage, after one trial for each pair of code states."""
+    """Adopt the runs of one stage, with one trial for each pair of old and new code."""
     pairs = defaultdict[tuple[str, str], list[tuple[Run, Finished]]](list)
     for run in runs:
         if old := _match(run, finished, store.root):
@@ -125,7 +128,7 @@ def _match(run: Run, finished: Iterable[Finished], root: Path) -> Finished | Non
 
 
 def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
-    """Whether each input is the same run that the old run read, or has the same files."""
+    """Whether a planned run reads the same input files as the old run did."""
     names, read = old.record.get("inputs", []), old.record.get("input_manifests", {})
     if len(names) != len(run.inputs):
         return False
@@ -143,8 +146,8 @@ def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
 def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
     """The checksums of the files that a run reads from an input.
 
-    A retraining or transfer reads only the genotype of an input that is not a data set. In all other cases, a run reads
-    all files of the input.
+    A retraining or transfer reads all files of its data set, but only the genotype of its other input. Runs of other
+    stages read all files of each input.
     """
     files = ManifestFile.read(manifest).files
     genotype = run.stage in ("retrain", "transfer") and source.stage != "data"
@@ -152,9 +155,9 @@ def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
 
 
 def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root: Path) -> dict[str, Any]:
-    """Make a trial, and return its entry for the manifest; without cases, no trial is needed.
+    """Run a trial and return the manifest entry that describes it; without cases, no trial is run.
 
-    Raises a DropnasError if the results differ, or the old code is not available.
+    Raises a DropnasError if the results differ or the old code is not available.
     """
     run, old = matched
     if not found:

@@ -1,10 +1,10 @@
-"""Small cases that represent runs: the same method and options, with a few small images and a small network.
+"""Small cases that stand in for real runs: the same method and options, with a few small images and a small network.
 
-Design choices: everything that selects a branch of the code (strategy, space, options, augmentation, schedule,
-precision) is kept. Only the amount of computation is reduced, and options for GPUs are left out. Two runs
-that differ in seed or length therefore share a case, whereas runs that differ in an option do not. A case of a
-retraining uses a real genotype. Further genotypes with the same settings are added only if they have an operation that
-no earlier case had.
+Design choices: a case keeps every setting that selects a branch of the code (strategy, space, options, augmentation,
+schedule, precision). Only the amount of computation is reduced, and options for GPUs are left out. Runs that differ
+only in seed or length therefore share a case, whereas runs that differ in another option do not. The case of a
+retraining uses a real genotype. Another genotype with the same settings gets its own case only if it has an operation
+that no earlier case has.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "clusters": {"images": 32, "seed": 0},
 }
 AT_MOST = {"crop_padding": 1, "cutout": 2, "held_out": 8, "warmup_epochs": 1}  # limits for small images and few epochs
-GPU_ONLY = {"memory_format"}  # a trial runs on a CPU
+GPU_ONLY = {"memory_format"}  # left out, because trials run on a CPU
 DATA: dict[str, dict[str, Any]] = {
     "digits": {"name": "digits", "source": "bundled", "train_images": 48, "test_images": 24},
     "digits-224": {"name": "digits-224", "source": "bundled", "train_images": 16, "test_images": 16},
@@ -43,17 +43,17 @@ class Case:
 
     config: dict[str, Any]  # the stage's configuration, reduced in size
     data: str  # a key of DATA
-    # the input besides the data: a folder with a genotype, or a search's small configuration
+    # the input besides the data set: a folder with a genotype, or the small configuration of a search
     extra_input: Path | dict[str, Any] | None = None
 
     @property
     def key(self) -> str:
-        """A key that is the same for equal cases."""
+        """A string that is the same for cases with the same content."""
         return canonical_json([self.config, self.data, str(self.extra_input)])
 
 
 def cases(runs: Iterable[Run], root: Path) -> list[Case]:
-    """The cases that represent runs of one stage whose inputs are in the store."""
+    """Make the cases that represent runs of one stage; the inputs of the runs must be in the store."""
     found: dict[str, Case] = {}
     operations: dict[str, set[str]] = {}
     for run in runs:

@@ -1,8 +1,8 @@
-"""A trial: old and new code compute the same small cases, and all result files are compared byte by byte.
+"""A trial: the old and the new code compute the same small cases, and all result files are compared byte by byte.
 
-Design choices: each code runs in separate processes on the CPU with one thread; PYTHONPATH points to a frozen copy of
-its source. Code that only runs on a GPU is not tested. The inputs are made once, by the new code, so that only the
-stage under trial differs.
+Design choices: each version of the code runs in its own processes, on the CPU with one thread. PYTHONPATH points to a
+copy of its source. Code that runs only on a GPU is not tested. The new code makes the inputs for both versions, so that
+only the stage under trial can cause a difference.
 """
 
 import os
@@ -24,16 +24,16 @@ PROBE = Path(__file__).with_name("run_small_cases.py")
 
 @dataclass(frozen=True)
 class Code:
-    """A state of a stage's code: the folder of its source, and its fingerprint."""
+    """One version of a stage's code: its source folder and its fingerprint."""
 
     source: Path
     fingerprint: str
 
 
 def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
-    """Describe the difference between the results of the old and the new code; empty if all bytes are equal.
+    """Describe the first case in which the old and the new code give different files; empty if there is none.
 
-    Raises a DropnasError if one version of the code is not the expected one, or fails on a case.
+    Raises a DropnasError if one version of the code is not the expected one or fails on a case.
     """
     with tempfile.TemporaryDirectory(prefix="dropnas-adopt-") as temporary:
         folder = Path(temporary)
@@ -53,7 +53,10 @@ def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
 
 
 def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list[str]]:
-    """For each case's key, the folders that the case reads: small data and, if needed, a genotype or a small search."""
+    """Make the input folders of all cases, and return them by the key of the case.
+
+    Every case reads a small data set. Depending on the stage, a case also reads a genotype or a small search.
+    """
     code = Code(source, "")
     for data in {case.data for case in cases}:
         made = {"config": DATA[data], "inputs": [], "out": str(folder / data / "out")}
@@ -69,7 +72,7 @@ def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list
 
 
 def _search(config: Mapping[str, Any], data: str, code: Code, folder: Path) -> str:
-    """Run a small search, and write the receipt that readers of its supernet need."""
+    """Run a small search, and write the receipt that other stages need to read its supernet."""
     out = folder / "out"
     _compute("search", [{"config": config, "inputs": [data], "out": str(out)}], code, folder.with_suffix(".json"))
     ReceiptFile("search", "cpu", 0.0, (), dict(config)).write(out)

@@ -1,9 +1,9 @@
 """Figure 3: the best cells found, normal cells above reduction cells; also draws the two cells of any genotype.
 
-Design choices: the nodes are on a horizontal line, and the edges are arcs. No layout program is used, because a machine
-may lack it and its layout differs between versions. Equal cells therefore give equal bytes everywhere. The outputs of
-the two previous cells and of this cell are green squares. The nodes are blue and rounded, so that they can be
-distinguished without colour.
+Design choices: the nodes are on a horizontal line, and the edges are arcs. No external layout program is used, because
+it may not be installed and its layouts differ between versions. The same cell therefore gives the same file on every
+machine. The outputs of the two previous cells and of this cell are green squares. The nodes are blue with rounded
+corners, so that they can be told apart from the outputs without colour.
 """
 
 import math
@@ -26,13 +26,13 @@ from dropnas.space.names import INPUTS
 
 KINDS = {"normal": "normal cell", "reduce": "reduction cell"}
 WIDTH, HEIGHT = 0.68, 0.32  # inches, of a node
-COLUMN, STEP = 1.2, 0.42  # inches: distance between nodes; added height of an arc for each node that it passes
+COLUMN, STEP = 1.2, 0.42  # inches: distance between nodes, and height of an arc per node that it spans
 APEX = 0.75  # height of an arc's highest point, relative to its control points
 TITLE = 0.35  # inches, above each panel
 CURVE = [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4]
 LINE: Any = {"lw": 0.7, "color": INK, "shrinkA": 0, "shrinkB": 0}
 LABEL: Any = {"ha": "center", "va": "center"}
-GROUND: Any = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}  # covers the line below a label
+GROUND: Any = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}  # hides the line behind a label
 GREEN, BLUE = "#d5ecc2", "#cfe2f3"
 
 
@@ -56,16 +56,17 @@ def draw_genotype(title: str, genotype: Genotype) -> Figure:
 
 
 def arcs(cell: Sequence[Edge], concat: Sequence[int]) -> DataFrame:
-    """The edges of a cell as arcs, one per line.
+    """Compute the arcs that represent the edges of a cell.
 
     Args:
         cell: edges (operation, predecessor), two for each node.
         concat: the nodes that form the output.
 
     Returns:
-        Columns, with lengths in inches: `tail` and `head`, the nodes that an arc joins; `text`, its operation, empty
-        for a link to the output; `height`, the height of its control points above the boxes, negative below them;
-        `start` and `end`, the positions where it meets the boxes of tail and head.
+        A frame with one row for each arc; lengths are in inches. `tail` and `head` are the nodes that the arc joins.
+        `text` is its operation, and is empty for a link to the output. `height` is the height of its control points
+        above the boxes; it is negative if the arc is below them. `start` and `end` are the horizontal positions at
+        which the arc meets the boxes of its tail and head.
     """
     output = INPUTS + len(cell) // EDGES_PER_NODE
     edges = [(before, INPUTS + at // EDGES_PER_NODE, short(name)) for at, (name, before) in enumerate(cell)]

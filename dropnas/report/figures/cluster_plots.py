@@ -1,8 +1,8 @@
 """Figures 1 and 4: feature clusters of the operations on one edge, in the first and last cell, for each data set.
 
-Design choices: the run of the first seed is drawn, never a selected one. The two statistics below the picture are over
-all seeds. The shape of a marker shows the cluster, and its filling shows the group, so that no colour is needed. Both
-axes have the same scale, because they show distances between features.
+Design choices: the run of the first seed is always drawn, never a hand-picked one. The two statistics below each panel
+are computed over all seeds. The shape of a marker shows the cluster, and its filling shows the group, so that no colour
+is needed. Both axes have the same scale, because they show distances between features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,9 +59,10 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
 
 
 def _statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
-    """Mean silhouette of the parameterised operations, and share of seeds with an operation alone in a cluster.
+    """Mean silhouette of the parameterised operations, and share of seeds in which an operation is alone in a cluster.
 
-    Both are over the seeds; the deviation is the sample deviation.
+    The silhouette is averaged over the operations of each seed. The mean and the sample standard deviation of these
+    averages are over the seeds.
     """
     each = [summarise([cell.silhouette[name] for name in cell.parameterised]).mean for cell in cells]
     silhouette = summarise(each)

@@ -1,8 +1,9 @@
 """Figure 5: the weight of each operation on an edge against the accuracy of a network with this operation on the edge.
 
-Design choices: the axes are those of the paper. Its "predicted alpha" is p of Eq. 1, here called weight, because
-p-values appear too. The accuracy is the best on test, as in the paper. The figure shows the paper's coefficient, and
-Pearson's and Spearman's coefficients of our runs with their 95 % intervals, which are wide for seven points.
+Design choices: the axes are those of the paper. What the paper calls "predicted alpha" is p of Eq. 1. It is called
+weight here, because p-values appear too. The accuracy is the best test accuracy of any epoch, as in the paper. The
+figure shows the paper's coefficient, and Pearson's and Spearman's coefficients of our runs with their 95 % intervals,
+which are wide for seven points.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
 
 
 def _scatter(axes: Axes, panel: Mapping[str, Any]) -> None:
-    """Draw the points, those of parameterised operations filled, and the line of least squares if there is one."""
+    """Draw the points, filled for parameterised operations, and a least-squares line if the correlation is defined."""
     x, y = np.array([(one["accuracy_best"], one["p"]) for one in panel["operations"]]).T
     filled = np.array([one["operation"] in PARAMETERISED for one in panel["operations"]])
     for own, face in ((filled, COLOURS[0]), (~filled, "white")):

@@ -1,9 +1,9 @@
-"""The figure stage: one of the paper's figures, or one of ours, from finished runs.
+"""The figure stage: draws one of the paper's figures, or one of ours, from finished runs.
 
 Design choices: the content of a figure is first collected as numbers with the runs behind them (figure.json); the
-picture is drawn from these numbers only. No torch is needed, and equal runs give equal bytes. Every caveat is stated in
-the picture's footer, because pictures are copied without their context. The hardware and data of a figure are those of
-the trainings behind it, which are found through the receipts.
+picture is drawn from these numbers only. torch is not needed, and the same runs give identical files. Every caveat is
+stated in the picture's footer, because pictures are copied without their context. The hardware and data of a figure are
+those of the trainings behind it, which are found through the receipts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -96,9 +96,9 @@ def _title(panel: str, series: Iterable[Drawn]) -> str:
 
 
 def _trainings_behind(runs: Iterable[Run]) -> list[Run]:
-    """The runs that trained or analysed a network, among the given runs and, recursively, their inputs.
+    """Find the runs that trained or analysed a network, starting from the given runs and following their inputs.
 
-    Inputs that are no longer on disk are left out.
+    The inputs of such a run are not followed further. Inputs that are no longer on disk are left out.
     """
     return list({run.folder: run for one in runs for run in _behind(one)}.values())
 

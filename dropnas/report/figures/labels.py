@@ -42,7 +42,7 @@ def shorter(operation: str) -> str:
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str]) -> None:
-    """Write each text near its point; the axes must be complete and have their final position (`settle`)."""
+    """Write each text next to its point. The axes must be complete and in their final position (see `settle`)."""
     axes.apply_aspect()
     scale = 72 / axes.figure.dpi
     at = scale * axes.transData.transform(points)
@@ -66,6 +66,6 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Seque
 
 
 def overlap(one: Bbox, other: Bbox) -> float:
-    """The common area of two rectangles."""
+    """The area of the intersection of two rectangles."""
     common = Bbox.intersection(one, other)
     return common.width * common.height if common else 0.0

@@ -1,10 +1,10 @@
 """Figure 2: accuracy against the drop path rate r, and at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
-Design choices: a point is the best test accuracy of any epoch, averaged over the trainings as in the paper; its bar is
-the sample standard deviation. The accuracy of the final epoch is drawn in grey. The positions on the axis are equally
-spaced: a logarithmic axis would look almost the same, but has no place for p_d = 0. The three p_d of other methods are
-to the right of the curve. The paper does not print its curve as numbers, but Tables 4 and 5 have some of its points,
-which are drawn.
+Design choices: each point is the best test accuracy of any epoch, averaged over the trainings as in the paper. Its
+error bar is the sample standard deviation. The accuracy of the final epoch is drawn in grey. The rates are equally
+spaced on the axis: a logarithmic axis would look almost the same, but could not show p_d = 0. The three p_d of other
+methods are to the right of the curve. The paper does not print its curve as numbers, but some of the points are in
+Tables 4 and 5. These points are drawn too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from dropnas.report.printed import printed_cell
 
 NAMES = {"one-level-darts": "one-level DARTS", "drop-rate-0.75": "as ProxylessNAS", "drop-rate-0.875": "as SNAS"}
 WIDTH, HEIGHT = 9.6, 3.8  # inches; a single panel is half as wide
-PRINTED = {  # cells with printed points of the paper's curves: table, row, column
+PRINTED = {  # table, row and column in which the paper prints a point of its curves
     "one-level-darts": ("table4", "{}/original", "one-level-darts"),
     "3e-05": ("table4", "{}/original", "dropnas"),
     "1e-05": ("table5", "1e-5", "1e-5"),  # equal rates, on CIFAR-10
@@ -36,7 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {  # from left to right
     "best": {"label": "ours, best on test", "marker": "o", "color": COLOURS[0], "ms": 5, "zorder": 3},
     "final": {"label": "ours, final epoch", "marker": "s", "ls": "--", "color": GREY, "mfc": "white", "ms": 4},
 }
-APART = 0.15  # distance between the points of two kinds; the distance between two rates is 1
+APART = 0.15  # distance between two kinds of points at the same rate; neighbouring rates are 1 apart
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _point(series: Drawn) -> dict[str, Any]:
 
 
 def _printed(role: str, name: str) -> dict[str, float] | None:
-    """Mean and sample deviation of the error that the paper prints; None if it prints none."""
+    """Mean and sample standard deviation of the error that the paper prints for a series; None if it prints none."""
     table, row, column = PRINTED.get(name, ("", "", ""))
     if not table or (table == "table5" and role != "cifar10"):
         return None
@@ -114,7 +114,7 @@ def _p_d(point: Mapping[str, Any]) -> str:
 
 
 def _marks(axes: Axes, points: Sequence[Mapping[str, Any]], kind: str, shift: float) -> None:
-    """Draw mean and deviation of one kind of accuracy; the rates are joined by a line, the methods are not."""
+    """Draw the mean and deviation of one kind of accuracy; a line joins the rates, but not the other methods."""
     moments = np.array([_moments(point[kind]) for point in points])
     methods = np.array([point["rate"] is None for point in points])
     at, style = np.arange(len(points)) + shift, {**KINDS[kind], "lw": 0.9, "capsize": 2.5}
@@ -124,7 +124,7 @@ def _marks(axes: Axes, points: Sequence[Mapping[str, Any]], kind: str, shift: fl
 
 
 def _moments(errors: Any) -> tuple[float, float]:
-    """Mean accuracy and sample deviation, from our errors or the printed mean and deviation; NaN for no errors."""
+    """Mean and sample standard deviation of the accuracy, from our errors or the paper's; NaN if there are none."""
     if not errors:
         return nan, nan
     if isinstance(errors, Mapping):

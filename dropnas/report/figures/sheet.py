@@ -1,10 +1,10 @@
-"""The style of all figures, the footer below each, and the files that they are written to.
+"""The common style, footer and output files of all figures.
 
 Design choices: pyplot is not used, because its state is global. All figures share one style with the font that
-matplotlib includes. Files have no dates, and ids in SVG come from a fixed salt, so that equal runs give equal bytes.
-Text in SVG is converted to outlines, because labels are positioned by their width, which depends on the font. Sizes are
-in inches and points. matplotlib lays out the panels; the footer is below them, and each file is cropped to the drawn
-content.
+matplotlib includes. Files contain no dates, and ids in SVG come from a fixed salt, so that the same runs give identical
+files. Text in SVG is converted to outlines, because labels are positioned by their width, which depends on the font.
+Sizes are in inches and points. matplotlib lays out the panels; the footer is below them, and each file is cropped to
+the drawn content.
 """
 
 import textwrap
@@ -36,7 +36,7 @@ STYLE: Any = {
     "svg.hashsalt": "dropnas",
     "pdf.fonttype": 42,
 }
-METADATA: dict[str, dict[str, Any]] = {  # by format: no dates and no versions
+METADATA: dict[str, dict[str, Any]] = {  # by format; dates and versions are left out
     ".svg": {"Date": None, "Creator": None},
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -47,7 +47,7 @@ LETTERS = (*ascii_lowercase, *("a" + letter for letter in ascii_lowercase))
 
 
 def style() -> AbstractContextManager[None]:
-    """The context in which a figure must be made and written."""
+    """Return the context manager in which a figure must be drawn and saved."""
     return matplotlib.rc_context(STYLE)
 
 

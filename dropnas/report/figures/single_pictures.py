@@ -1,4 +1,4 @@
-"""Pictures of single runs on request: the two cells of any genotype, the trajectory of any finished search."""
+"""Draws pictures on request: the two cells of any genotype, or the trajectory of any finished search."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def draw_cells(genotype: str, out: Path | None) -> Path:
     """Draw the normal and the reduction cell of a genotype.
 
     Args:
-        genotype: as `load_genotype` understands it: a published id, a JSON file, a run folder, or JSON text.
+        genotype: any text that `load_genotype` accepts, such as a published id, a file, a run folder, or JSON.
         out: the picture, .svg, .png or .pdf; by default an SVG in `results/pictures`, named after the genotype.
 
     Returns:

@@ -1,10 +1,10 @@
-"""Weights, entropy, skip-connects and changes of the genotype over the epochs of searches; the paper lacks this figure.
+"""Draws weights, entropy, skip-connects and genotype changes over the epochs of searches; not a figure of the paper.
 
-Design choices: p of Eq. 1 is called "weight", because p-values appear nearby. For each data set, the weights have one
-panel for each method; its legend lists the operations in the order of their lines at the last epoch, from the top. A
-quantity with one number per epoch has one panel for all methods, which are distinguished by line style. A line is the
-mean over the seeds, and its band is their range; if seeds stop early, both are over the seeds that reached the epoch.
-figure.json has the mean and the range, not the lines of single seeds.
+Design choices: p of Eq. 1 is called "weight", because p-values appear nearby. For each data set, the weights of each
+method have their own panel. Its legend lists the operations from top to bottom, in the order of their lines at the last
+epoch. Each quantity with one number per epoch has one panel for all methods, which are distinguished by line style. A
+line is the mean over the seeds, and its band is the range. If some seeds stop early, both are computed over the seeds
+that reached the epoch. figure.json contains the mean and the range, but not the individual seeds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from dropnas.space.names import PAPER_GROUP
 
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osD^v<>P"
-WIDTH, ROW = 9.6, 2.6  # inches; a row of panels
+WIDTH, ROW = 9.6, 2.6  # inches; ROW is the height of a row of panels
 ABREAST = 4  # panels in a row
 NUMBERS = {
     "entropy_normal": "entropy of the weights, normal cell (nats)",
@@ -87,7 +87,7 @@ def _part(part: Any, weights: Sequence[Weights], methods: Sequence[Mapping[str, 
 
 
 def _method(name: str, label: str, runs: Sequence[Run]) -> dict[str, Any]:
-    """For each epoch, mean and range of each quantity over the searches of one method; for weights, only the mean."""
+    """Mean and range of each quantity at each epoch, over the searches of one method; weights have only a mean."""
     found = [read_trajectory(run) for run in runs]
     if len({tuple(one.operations) for one in found}) > 1:
         raise DropnasError("its searches differ in operations", where=f"trajectories, {label}")
@@ -104,7 +104,7 @@ def _method(name: str, label: str, runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _range(values: Sequence[Iterable[float | None]]) -> dict[str, list[float | None]]:
-    """Mean, lowest and highest of several searches, by epoch; None if no search has a value."""
+    """The mean, minimum and maximum over several searches at each epoch; None where no search has a value."""
     table = concat([Series(list(one), dtype=float) for one in values], axis=1)
     found = {"mean": table.mean(axis=1), "low": table.min(axis=1), "high": table.max(axis=1)}
     return {name: [None if isnan(value) else value for value in column.tolist()] for name, column in found.items()}
@@ -136,7 +136,7 @@ def _numbers(axes: Axes, methods: Sequence[Mapping[str, Any]], key: str) -> None
         axes.fill_between(values.index, values["low"], values["high"], color=colour, alpha=opacity, lw=0)
         axes.plot(values["mean"], color=colour, ls=LINES[index % PAPER_GROUP], label=method["label"])
     _epochs(axes)
-    if not key.startswith("entropy"):  # counts: integer ticks, and space between a line at zero and the axis
+    if not key.startswith("entropy"):  # counts get integer ticks, and some space below zero
         top = max(axes.get_ylim()[1], 1.0)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=2))
         axes.set_ylim(-0.05 * top, top)

@@ -1,8 +1,8 @@
-"""Tables from the finished runs, before all runs of a plan are finished.
+"""Builds tables from the runs that are finished so far, before all runs of a plan are finished.
 
-Design choices: `build`, which makes the finished tables, receives the planned configuration without the runs that are
-missing or do not count. The page therefore computes its numbers exactly as the finished tables do. n is the number of
-runs behind a number; missing runs are recorded as a shortfall.
+Design choices: the tables are made by `build`, the function that also makes the finished tables. It receives the
+planned configuration without the runs that are missing or do not count. The page therefore computes its numbers exactly
+as the finished tables do. n is the number of runs behind a number; missing runs are recorded as a shortfall.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ class Complete:
 def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, Complete]:
     """The tables of a plan, by name.
 
-    A table that is built only on request is left out until it has a finished run that no default target needs.
+    A table that is built only on request is included once it has a finished run that no default target needs.
 
     Raises:
         DropnasError: this code cannot build a table of the plan.
@@ -72,7 +72,7 @@ def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, C
         if target.stage == TABLE and _asked_for(name, content, found):
             complete[name] = _complete(target, inputs)
         elif target.stage == PUBLISHED and inputs[0].counts and _asked_for(name, content, found):
-            complete[name] = _complete_published(target, inputs)  # its first input has the counts
+            complete[name] = _complete_published(target, inputs)  # inputs[0] counts the parameters
     return complete
 
 
@@ -119,7 +119,7 @@ def _complete_published(target: Planned, inputs: Sequence[Found]) -> Complete:
 
 
 def _kept(inputs: Sequence[Found]) -> tuple[list[Found], dict[int, int]]:
-    """The inputs that count, and a mapping from their indices among all inputs to their indices in this list."""
+    """Select the inputs that count, and map their indices in `inputs` to their indices in the selection."""
     kept = [at for at, one in enumerate(inputs) if one.counts]
     return [inputs[at] for at in kept], {at: index for index, at in enumerate(kept)}
 

@@ -1,4 +1,4 @@
-"""The deviations from the paper that the options in use cause: one line each, in plain words.
+"""Lists the deviations from the paper that result from the options in use, one line each, in plain words.
 
 Design choices: `deviations.yaml` has sentences for each option that the paper's text leaves open or that changes the
 meaning of a number. The configurations of the plan's runs decide which sentences are shown.
@@ -23,7 +23,7 @@ RATES = ("rate_parameterised", "rate_non_parameterised")
 
 
 def deviations(runs: Sequence[Planned]) -> DataFrame:
-    """A line for each entry of `deviations.yaml` and each value that the plan's runs have for the entry's option."""
+    """One line for each entry of `deviations.yaml` and each value that its option has in the runs of the plan."""
     margins = ", ".join(f"±{known.margin:g} points on {known.printed}" for known in ROLES.values())
     lines = [("What counts as equal", "Not stated.", f"A difference shown to be within {margins}.")]
     for entry in entries():
@@ -39,7 +39,7 @@ def deviations(runs: Sequence[Planned]) -> DataFrame:
 def drop_rates(runs: Sequence[Planned]) -> DataFrame:
     """The drop probabilities of the searches of a plan, lowest first, and the expected number of kept operations.
 
-    At least one operation of a group is kept: the group is drawn again until at least one remains.
+    At least one operation of each group is kept, because the mask is drawn again until one remains.
     """
     lines = []
     for nominal, group in sorted({pair for run in runs if run.stage == "search" for pair in _nominal(run)}):

@@ -1,4 +1,4 @@
-"""Every testable number as a picture: the difference, ours minus the paper's, with its interval and the margin."""
+"""Draws the difference of every testable number, ours minus the paper's, with its interval and the margin."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def _picture(table: Table, data: str, own: Sequence[CellVerdict]) -> Picture:
 
 
 def _label(table: Table, one: CellVerdict, data: str) -> str:
-    """A row's label without data set, citation and marks; also the column's label if several columns have errors."""
+    """A row's label without data set, citation and marks, with the column's label if several columns have errors."""
     row = MARKS.sub("", one.row_label.removeprefix(data).strip().partition(" [")[0])
     errors = [column for column in table.layout.columns if column.quantity.endswith("error")]
     bottom = next(column.header[1] for column in table.layout.columns if column.key == one.column)

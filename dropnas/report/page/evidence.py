@@ -20,7 +20,7 @@ from dropnas.report.page.survey import Found
 from dropnas.report.verdicts import RETRAINING
 from dropnas.space.names import SKIP
 
-SEARCHED_ON_CIFAR100 = "cifar100/original"  # the row of Table 4
+SEARCHED_ON_CIFAR100 = "cifar100/original"  # key of a row in Table 4
 
 
 def evidence(content: Content, found: Mapping[str, Found], complete: Mapping[str, Complete]) -> Evidence:
@@ -65,7 +65,7 @@ def _skips(table4: Complete) -> dict[str, list[float]]:
 
 
 def _series(name: str, content: Content, found: Mapping[str, Found]) -> Iterator[tuple[Series, list[Found]]]:
-    """The series of a figure of the plan, each with its runs that count; empty if the plan lacks the figure."""
+    """Yield each series of a figure with those of its runs that count; nothing if the figure is not in the plan."""
     if name in content.folders:
         target = content.target(name)
         config: FigureConfig = parse(FigureConfig, target.config, target.folder)

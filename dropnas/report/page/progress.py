@@ -19,8 +19,9 @@ class PageCost:
     """The cost of a plan.
 
     Attributes:
-        targets, whole: the cost of each target and the total. A cost has `hours`, for all runs, and `left`, for the
-            runs still to do. Both can be printed, and both have an attribute `known`: the sum of the known hours.
+        targets: the cost of each target. A cost has the attributes `hours`, for all runs, and `left`, for the runs
+            still to do. Both can be converted to text and have an attribute `known`, the sum of the known hours.
+        whole: the cost of the whole plan.
         note: the basis of the estimate.
         unit: the unit of all hours.
     """

@@ -16,9 +16,10 @@ ENVIRONMENT = ["python", "packages", "image", "threads"]  # shared by many runs,
 
 
 def runs_frame(content: Content, found: Mapping[str, Found]) -> DataFrame:
-    """A line for each run, in the order of the plan.
+    """Make a data frame with one row for each run, in the order of the plan.
 
-    `environment` is the number of a run's environment, from 1 in the order of the runs; 0 for runs that do not count.
+    The column `environment` is the number of the run's environment, or 0 if the run does not count. Environments are
+    numbered from 1, in the order in which they first appear.
     """
     frame = DataFrame([_line(one, content.by_default(one.run)) for one in found.values()])
     numbers = done(frame).groupby(ENVIRONMENT, sort=False).ngroup() + 1
@@ -38,7 +39,7 @@ def environments(runs: DataFrame) -> DataFrame:
 
 
 def commits(runs: DataFrame) -> DataFrame:
-    """The commits of the runs that count and the state of the checkout, by decreasing number of runs."""
+    """The number of runs that count for each commit and state of the checkout, largest number first."""
     counted = done(runs)[["commit", "checkout"]].value_counts()
     return counted.reset_index(name="runs").rename(columns=str.capitalize)
 
@@ -86,6 +87,6 @@ def _line(one: Found, default: bool) -> dict[str, Any]:
 
 
 def _moved(record: Mapping[str, Any]) -> str:
-    """A warning that names the machines of a run that was stopped and continued elsewhere."""
+    """A warning with the names of the machines if a run was continued on another machine; empty otherwise."""
     several = machines(record)
     return f"{', then '.join(several)}: its bytes match no single machine" if several[1:] else ""

@@ -1,13 +1,13 @@
 """The effect of using the test set to select the epoch of each training, and the best of several seeds.
 
 The paper printed the lowest test error of any epoch and, in Tables 1 and 2, the lowest of eight seeds. Both choices use
-the test images, so both numbers are too low as estimates. The effect of the first choice is the error of the final
+the test images, so both numbers underestimate the error. The effect of the first choice is the error of the final
 epoch minus the best error. If training images were held out, a second estimate is the test error of the epoch with the
 lowest held-out error, minus the best error.
 
-Design choices: the differences are within one training, so their deviation over the seeds shows how certain their mean
-is. The two choices are quantified separately, because the first affects every number of the paper and the second only
-two tables.
+Design choices: each difference is within one training, so the standard deviation over the seeds shows how certain the
+mean is. The two choices are quantified separately, because the first affects every number of the paper and the second
+only two tables.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,11 +30,11 @@ class Selection:
     """The effects of selection on the test set for the trainings of one experiment, in percentage points.
 
     Attributes:
-        epoch: test error of the final epoch minus the best on test, over the trainings.
-        held_out_epoch: test error of the epoch chosen on held-out images minus the best on test; None if a training
-            held out no images.
-        best_seed: test error of the epoch and seed chosen on held-out images minus the lowest of any epoch of any seed;
-            None if `held_out_epoch` is None, or for a single training.
+        epoch: test error of the final epoch minus the lowest test error of any epoch, summarised over the trainings.
+        held_out_epoch: test error of the epoch chosen on held-out images minus the lowest test error of any epoch; None
+            if a training held out no images.
+        best_seed: test error of the epoch and seed chosen on held-out images minus the lowest test error of any epoch
+            and seed; None if `held_out_epoch` is None, or for a single training.
     """
 
     epoch: Summary
@@ -53,7 +53,7 @@ def selection(trainings: Sequence[Training]) -> Selection:
     held_out = [one.held_out for one in trainings if one.held_out]
     if len(held_out) < len(trainings):
         return Selection(epoch)
-    chosen = min(held_out, key=lambda one: one.held_out_error)  # the first of equal ones, as in the select stage
+    chosen = min(held_out, key=lambda one: one.held_out_error)  # in a tie, the first one, as in the select stage
     return Selection(
         epoch,
         summarise([one.test_error - lowest for one, lowest in zip(held_out, best, strict=True)]),

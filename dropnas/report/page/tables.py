@@ -20,8 +20,8 @@ class PageTable:
 
     Attributes:
         frame: its texts.
-        anchors: targets of the links in cells, by spot.
-        marks: the verdicts in cells, by spot; the verdict on the best comes before that on the mean.
+        anchors: the target of the link in each cell, by spot.
+        marks: the verdicts in each cell, by spot; the verdict on the best seed comes before the verdict on the mean.
         verdicts: all verdicts of the table.
     """
 
@@ -33,12 +33,12 @@ class PageTable:
 
     @property
     def words(self) -> list[int]:
-        """The columns that hold no numbers."""
+        """The indices of the columns that contain no numbers."""
         return [at for at, one in enumerate(self.frame.header) if at < self.frame.labels or one in (SOURCE, REMARKS)]
 
     @property
     def spans(self) -> list[int]:
-        """For each line, the number of lines that share its labels; 0 if a line above has the labels."""
+        """For each line, the number of lines that its labels span; 0 if the labels of a line above span it."""
         starts = [at for at, line in enumerate(self.frame.lines) if line.texts[0]]
         ends = dict(zip(starts, [*starts[1:], len(self.frame.lines)], strict=True))
         return [ends.get(at, at) - at for at in range(len(self.frame.lines))]
@@ -57,7 +57,7 @@ class PageTable:
 def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
     """Convert a table for the page."""
     anchors, marks = dict[Spot, str](), dict[Spot, list[CellVerdict]]()
-    first = len(table.layout.heads) + 1  # the column with the source is in between
+    first = len(table.layout.heads) + 1  # the source column is between the labels and the numbers
     errors = [one for one in reversed(verdicts) if BEST_ON_TEST in one.quantity]
     for at, (row, line) in enumerate(table.lines):
         for index, column in enumerate(table.layout.columns, first):

@@ -1,4 +1,4 @@
-"""Writes the report page of a plan (one HTML file) and its verdicts as files, only if their content has changed.
+"""Writes the report page of a plan (one HTML file) and the files with its verdicts, unless they are up to date.
 
 Design choices: the page is a view of the store and not a run, so it has no identity and can be made at any time. It
 contains the fingerprint of its sources. Checking this fingerprint is much faster than making the page.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 MARK = '<meta name="dropnas-fingerprint" content="{}">'
-HEAD = 4096  # characters at the start that contain the fingerprint
+HEAD = 4096  # the fingerprint is within this many characters from the start
 VERDICTS = ("verdicts.md", "verdicts.csv", VerdictsFile.FILE)
 
 
@@ -70,7 +70,7 @@ def write_page(
 
     contents = gather(plan, root, cost_of, other)
     texts = verdict_texts(contents.verdicts)
-    for one in beside:  # written before the page, whose fingerprint implies that they exist
+    for one in beside:  # written first, because the fingerprint in the page implies that they exist
         write_text(one, texts[one.suffix])
     write_text(file, render(contents, mark))
     return file, True
@@ -81,7 +81,7 @@ def _shows(file: Path, mark: str) -> bool:
 
 
 def _fingerprint(raw: object, plan: Content, root: Path) -> str:
-    """A hash that changes with `raw`, the code of `report` and `analysis`, the files of the runs, or their states."""
+    """Hash `raw`, the code of `report` and `analysis`, and the files and states of the runs."""
     code = Path(__file__).parent.parent
     store, folders = Store(root), [root / run.folder for run in plan.runs.values()]
     states = [store.state(run.id, folder) for run, folder in zip(plan.runs.values(), folders, strict=True)]
@@ -90,6 +90,6 @@ def _fingerprint(raw: object, plan: Content, root: Path) -> str:
 
 
 def _stamps(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of each file in a folder."""
+    """Name, size and modification time of each file in a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
