@@ -1,7 +1,7 @@
 """The tables of the paper as printed: their layouts, captions and numbers, which are read from one data file.
 
-Design choices: each number is stored as the text that the paper prints, because parsing it would lose digits (2.60
-would become 2.6). The layout is stored with the numbers, so that the same code builds all six tables. A mistake in the
+Design choices: each number is stored as printed text and parsed when the file is read, so no digits are lost (2.60 does
+not become 2.6). The layout is stored with the numbers, so that the same code builds all six tables. A mistake in the
 file raises an error when the file is read.
 """
 
@@ -33,7 +33,7 @@ class Printed:
         mean: the printed mean, or the printed number if there is only one; None if nothing is printed.
         std: the printed standard deviation. In the paper's own rows, this is the population standard deviation over
             eight seeds.
-        best: the printed result of the best of several seeds.
+        best: the printed best result of several seeds.
     """
 
     text: str

@@ -30,7 +30,7 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
     """Write table.json and, under the table's name, Markdown, CSV and LaTeX.
 
     Raises:
-        DropnasError: an input has no valid receipt, or `build` raises the error.
+        DropnasError: for the reasons given in `build`, or because an input has no valid receipt.
     """
     build(config, [read_run(folder) for folder in inputs]).write(out)
     workspace.progress(f"{config.table}: {len(config.entries)} cells from {len(inputs)} runs")

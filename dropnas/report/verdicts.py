@@ -30,8 +30,8 @@ from dropnas.report.table import Table
 PAPER_SEEDS = 8
 OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # DropNAS in Tables 1-3
 BEST_ON_TEST = "_best_on_test"
-# Each printed quantity is compared with the first of these quantities of ours that is available. Other printed
-# quantities get no verdict; multiply-adds, for example, are counted and not measured.
+# For each printed quantity, our quantities in order of preference: the first one that is available is compared. Other
+# printed quantities get no verdict; multiply-adds, for example, are counted and not measured.
 OUR_QUANTITY = {
     "top1_error": (f"top1_error{BEST_ON_TEST}",),
     "top5_error": (f"top5_error{BEST_ON_TEST}",),

@@ -59,9 +59,9 @@ class Attempts:
 
     @property
     def seconds(self) -> float:
-        """The time of earlier attempts, in seconds; an attempt at a group of runs counts in equal parts for each run.
+        """The time that earlier attempts spent on this run, in seconds.
 
-        An attempt is considered to end when it last changes a file.
+        The time of an attempt at a group of runs is divided equally among them. It ends with the last change of a file.
         """
         return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 
@@ -99,7 +99,7 @@ class Attempts:
         last = attempts[-2:]
         if len(last) < 2 or not all(attempt.warned and attempt.newest == self.own.newest for attempt in last):
             return
-        self.earlier, self.own = [], replace(self.own, warned=False, group=1)  # a new start may try again
+        self.earlier, self.own = [], replace(self.own, warned=False, group=1)  # lets a new start try again
         self._write()
         raise DropnasError(
             "no progress: two attempts in a row were asked to stop before they had saved anything new",

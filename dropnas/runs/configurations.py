@@ -1,4 +1,4 @@
-"""The configuration class of each stage, named in a string because this package must not import the stages."""
+"""The configuration class of each stage, given as a string because this package must not import the stages."""
 
 from functools import cache
 from importlib import import_module

@@ -4,8 +4,8 @@ Design choices:
 - A run is needed if one of the given plans contains it, even if only for a table that is built on request. A resume
   state is needed if its run is needed and not finished. A frozen start is needed if its runs are exactly those of a
   given plan.
-- A folder that a process is working on is never touched: a folder is moved away under its lease and then deleted. If a
-  prune is killed, no half-deleted run is left under the name of the run.
+- A folder that a process is working on is never touched. Any other folder is moved away under its lease, and then
+  deleted. If a prune is killed, no half-deleted run is left under the name of the run.
 - A folder is removed only if it is below runs/, scratch/ or plans/ and has the kind of name that this program assigns.
   A link in its path is an error. Data sets are in data/ and are never removed.
 """

@@ -66,7 +66,7 @@ class Store:
         os.replace(staged, folder)
 
     def _clear_remains(self, folder: Path) -> None:
-        """Empty a folder without a manifest, so that a rename can replace it; only an old receipt may be in it."""
+        """Empty a folder without a manifest, so that a rename can replace it; it may contain only an old receipt."""
         if self.is_published(folder):
             raise DropnasError("a finished run is already there", where=folder, remedy="keep it")
         if not folder.exists():

@@ -26,8 +26,8 @@ BOUNDS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
 def with_options(base: Options, options: Mapping[str, Scalar], where: str) -> Options:
     """Return `base`, a frozen dataclass, with some options replaced; each is checked for name, type and range.
 
-    A field is a `Literal` of words, a bool, an int or a float. For numbers, `metadata` may contain the bounds ge, gt, le
-    and lt.
+    A field is a `Literal` of words, a bool, an int or a float. The `metadata` of a number may contain bounds: ge,
+    gt, le and lt.
 
     Raises:
         DropnasError: an option is unknown or has a value that it does not accept.
