@@ -1,8 +1,8 @@
-"""The tables as printed in the paper: layout, captions and every number, from one data file.
+"""The tables of the paper as printed: their layouts, captions and numbers, which are read from one data file.
 
-Design choices: a number is stored as its printed text and parsed from it, which keeps the printed digits (2.60 is not
-2.6). The layout is stored with the numbers, so that the same code builds all six tables. A mistake in the file raises
-an error when the file is read.
+Design choices: each number is stored as printed text and parsed when the file is read, so no digits are lost (2.60 does
+not become 2.6). The layout is stored with the numbers, so that the same code builds all six tables. A mistake in the
+file raises an error when the file is read.
 """
 
 import re
@@ -30,9 +30,10 @@ class Printed:
 
     Attributes:
         text: the printed text.
-        mean: the printed mean, or the only number that is printed; None if nothing is printed.
-        std: the printed deviation; in the paper's own rows, the population deviation over eight seeds.
-        best: the printed best of several seeds.
+        mean: the printed mean, or the printed number if there is only one; None if nothing is printed.
+        std: the printed standard deviation. In the paper's own rows, this is the population standard deviation over
+            eight seeds.
+        best: the printed best result of several seeds.
     """
 
     text: str
@@ -52,7 +53,7 @@ class Column:
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """A row of the paper: its key, the texts of its label columns, its cells, and whether a line is drawn above it.
+    """A row of a table in the paper: its key, its labels, its cells, and whether a line is drawn above it.
 
     A cell is None if the paper has no such cell.
     """
@@ -65,17 +66,19 @@ class PrintedRow:
 
 @dataclass(frozen=True)
 class Layout:
-    """A table of the paper, or a further one.
+    """The layout and the printed numbers of a table, which need not be one of the paper's.
 
     Attributes:
-        name, number, caption: name, number and caption of the table; only the paper's tables have a number.
-        trainings: the stage whose runs produce its numbers.
-        style: the form of our numbers: `best-and-mean` is "2.26 (2.58±0.14)", `mean` is "2.68±0.10".
-        decimals: decimals of our errors, as in the paper.
-        open: where methods and spaces beyond the paper are added: in rows, columns, both, or nowhere.
+        name, caption: name and caption of the table.
+        number: number of the table in the paper; None if the table is not in the paper.
+        trainings: the stage that trains the architectures of the table.
+        style: the format of our errors: `best-and-mean` gives "2.26 (2.58±0.14)", `mean` gives "2.68±0.10".
+        decimals: number of decimals of our errors, as in the paper.
+        open: whether methods and spaces that are not in the paper may be added as rows, as columns, as both, or
+            nowhere.
         heads: the headers of the label columns.
         columns, rows: the columns and rows of the table.
-        notes: further notes on how to read it, one or two sentences each.
+        notes: further notes on how to read the table, one or two sentences each.
     """
 
     name: str
@@ -120,7 +123,7 @@ def layouts() -> dict[str, Layout]:
 
 
 def layout(table: str) -> Layout:
-    """The paper's table of this name; for a table of published baselines, the table that quotes them."""
+    """The paper's table with this name. For a table of published baselines, this is the table that quotes them."""
     return layouts()[table.removesuffix(PUBLISHED)]
 
 

@@ -1,7 +1,7 @@
 """Copies finished tables and figures to `results/<profile>/`, for readers and for git.
 
-Design choices: the run folders remain authoritative. An unchanged file is not written again. A table that is not given
-keeps its files and metrics, because a start may build only one target.
+Design choices: the run folders remain authoritative. An unchanged file is not written again. A table that is not passed
+keeps its existing files and metrics, because a single start may build only one of the targets.
 """
 
 import json
@@ -22,7 +22,7 @@ def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
     """Copy tables to `destination/tables/`, write our numbers to `metrics.json` and the lowest errors to `errors.json`.
 
     Args:
-        folders: intact run folders of tables, and of the counts of the architectures, which have no metrics.
+        folders: intact run folders of tables and of the counts of the architectures; the counts have no metrics.
         destination: `results/<profile>`.
 
     Returns:
@@ -41,7 +41,7 @@ def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
 
 
 def refresh_figures(folders: Sequence[Path], destination: Path) -> list[Path]:
-    """Copy figures to `destination/figures/figureN.*`; otherwise as `refresh`."""
+    """Copy figures to `destination/figures/figureN.*`. As in `refresh`, only missing or different files are written."""
     return _renew(_copies(folders, destination / "figures", PICTURES))
 
 
@@ -49,8 +49,8 @@ def metrics(folders: Sequence[Path]) -> Metrics:
     """Our numbers in the tables of these run folders.
 
     Returns:
-        {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}; cells without runs of ours,
-        deviations of single runs, and counts of published architectures are left out.
+        {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}. Cells without runs of ours,
+        standard deviations of single runs, and counts of published architectures are left out.
     """
     found: Metrics = {}
     for table in map(TableFile.read, folders):
@@ -64,7 +64,7 @@ def metrics(folders: Sequence[Path]) -> Metrics:
 
 
 def lowest_errors(found: Metrics) -> dict[str, dict[str, float]]:
-    """The lowest mean final error of each table: one number each, so that `dvc metrics show` fits on a screen."""
+    """The lowest mean final error of each table. With one number per table, `dvc metrics show` fits on a screen."""
     errors = {
         table: [numbers[ERROR] for cells in rows.values() for numbers in cells.values() if ERROR in numbers]
         for table, rows in found.items()

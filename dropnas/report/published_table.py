@@ -1,8 +1,8 @@
 """The published stage: the published baselines of Tables 1 to 3, trained under this protocol, and the quoted errors.
 
-Design choices: the order is the paper's. A row with several published genotypes appears once for each of them; a row
-without a trainable genotype keeps its quoted numbers and gives the reason. Each trained genotype must equal the
-published one. A training is therefore not used any more after the genotype in `published.yaml` has been corrected.
+Design choices: the rows are in the paper's order. A row with several published genotypes appears once for each of them;
+a row without a trainable genotype keeps its quoted numbers and gives the reason. Each trained genotype must equal the
+published one. If a genotype in `published.yaml` is corrected, earlier trainings of it are therefore rejected.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
     """Build a table of published baselines.
 
     Args:
-        inputs: the `architectures` run, which counts parameters and multiply-adds; then retrainings or transfers.
+        inputs: the `architectures` run with the counts, followed by the retrainings or transfers.
 
     Raises:
         DropnasError: an entry names an architecture that the table does not quote, or an input is damaged, has the
@@ -95,7 +95,7 @@ def _notes(paper: Layout) -> tuple[str, ...]:
 
 
 def _layout(config: PublishedConfig, paper: Layout) -> Layout:
-    """The layout, with a row for each published genotype, then for each architecture of the user."""
+    """The layout, with one row for each published genotype, followed by one row for each architecture of the user."""
     kept = [at for at, column in enumerate(paper.columns) if column.quantity in SHOWN]
     rows = []
     for row in paper.rows:
@@ -103,7 +103,7 @@ def _layout(config: PublishedConfig, paper: Layout) -> Layout:
         for index, id_ in enumerate((NOTHING,) if isinstance(ids, str) else ids):
             heads, key = (row.heads[-1], id_), row.key if id_ == NOTHING else id_
             rows.append(PrintedRow(key, heads, numbers, row.rule and index == 0))
-    nothing = (*(Printed(NOTHING) for _ in kept), None)  # the paper prints no numbers of the user's architectures
+    nothing = (*(Printed(NOTHING) for _ in kept), None)  # the paper prints no numbers for the user's architectures
     for index, entry in enumerate(entry for entry in config.entries if entry.label):
         rows.append(PrintedRow(entry.architecture, (entry.label, entry.architecture), nothing, rule=index == 0))
     columns = (*(paper.columns[at] for at in kept), MULTIPLY_ADDS)

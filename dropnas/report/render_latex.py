@@ -83,7 +83,7 @@ def _header(columns: tuple[tuple[str, str], ...]) -> Iterator[str]:
 
 
 def _body(frame: Frame) -> Iterator[str]:
-    """The lines of the body; the first of several label columns is printed only if it changes, as in the paper."""
+    """The lines of the body. If rows have several labels, the first is printed only if it changes, as in the paper."""
     printed = ""
     for line in frame.lines:
         if line.rule:

@@ -1,9 +1,12 @@
-"""A table with our numbers: its layout, and one tidy entry for each number. All output formats are made from these.
+"""A table with our numbers. It consists of a layout and one tidy entry for each number.
 
-Design choices: the paper's layout is kept. Each row with runs of ours is split into lines: the paper's numbers, ours of
-the final epoch, and ours of the best epoch on the test split. Both errors are thus directly below the printed number.
-Each of our numbers has the names of its runs. Every caveat is stated in the table's own file, because tables are copied
-without their context. Files contain neither times nor hosts, so identical runs give byte-identical tables.
+All output formats are generated from these.
+
+Design choices: the paper's layout is kept. Each row with runs of ours is split into lines: one for the paper's numbers,
+one for ours at the final epoch, and one for ours at the epoch that is best on the test split. Our errors thus appear
+directly below the printed ones. Each of our numbers is stored with the names of the runs that it comes from. Every
+caveat is stated in the table's own file, because tables are copied without their context. Files contain neither times
+nor hosts, so identical runs give byte-identical tables.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -22,7 +25,7 @@ from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow,
 from dropnas.report.render_latex import latex
 
 CellKey = tuple[str, str]  # keys of row and column
-Measure = Callable[[TableNumber], Sequence[TableNumber]]  # from an entry without our numbers to the numbers of its cell
+Measure = Callable[[TableNumber], Sequence[TableNumber]]  # from the blank entry of a cell to its measured entries
 NOT_RUN = "not run"
 NO_REPRODUCTION = (
     "Not a reproduction of the paper: profile '{profile}' uses other data or other sizes. Rows and columns keep the "
@@ -34,8 +37,8 @@ SOURCE, REMARKS = ("Source", ""), ("Remarks", "")
 class Line(StrEnum):
     """The origin of a number, as in the `Source` column of a table."""
 
-    QUOTED = "quoted"  # the paper, in a row that we do not run
-    PAPER = "paper"  # the paper, in a row that we do run
+    QUOTED = "quoted"  # from the paper, in a row without runs of ours
+    PAPER = "paper"  # from the paper, in a row with runs of ours
     FINAL = "ours, final epoch"
     BEST = "ours, best on test"
     COUNTED = "counted"  # parameters or multiply-adds of an architecture, whether it was trained or not
@@ -48,12 +51,12 @@ TRAINED = (Line.FINAL, Line.BEST)
 class Table:
     """A complete table."""
 
-    layout: Layout  # with our rows and columns
+    layout: Layout  # including the rows and columns that we added
     content: TableFile
 
     @cached_property
     def cells(self) -> dict[CellKey, dict[str, TableNumber]]:
-        """Our numbers by key and quantity, in the order of the table."""
+        """Our numbers by cell and quantity, in the order of the table."""
         found: dict[CellKey, dict[str, TableNumber]] = {}
         for one in self.content.numbers:
             if one.n:
@@ -62,7 +65,7 @@ class Table:
 
     @cached_property
     def ran(self) -> Set[CellKey]:
-        """The cells with runs of ours; if a row is a method, all cells of its row."""
+        """The cells for which we have runs. If each row is a method, a run counts for all cells of its row."""
         cells = {(one.row, one.column) for one in self.content.numbers if one.source in TRAINED}
         rows = {row for row, _ in cells} if self.layout.row_is_method else set()
         return cells | {(row, column.key) for row in rows for column in self.layout.columns}
@@ -81,7 +84,7 @@ class Table:
                 yield row, Line.COUNTED
 
     def holds(self, key: CellKey, line: Line) -> bool:
-        """Whether a line of a cell has one of our numbers."""
+        """Whether a cell contains one of our numbers on this line."""
         return any(one.source == line for one in self.cells.get(key, {}).values())
 
     def text(self, row: PrintedRow, at: int, line: Line) -> str:
@@ -116,7 +119,7 @@ def tabulate(
     architectures: Mapping[str, TrainedArchitecture] | None = None,
     remarks: Mapping[str, Sequence[str]] | None = None,
 ) -> Table:
-    """Fill a layout; `architectures` and `remarks` are by key of the row."""
+    """Fill a layout. The keys of `architectures` and `remarks` are those of the rows."""
     content = TableFile(
         table=config.table,
         number=layout.number,
@@ -149,7 +152,7 @@ def _row(layout: Layout, row: PrintedRow, measure: Measure, remarks: Sequence[st
 
 
 def _blank(row: PrintedRow, column: Column, printed: Printed | None, remarks: tuple[str, ...]) -> TableNumber:
-    """The entry of a cell without runs of ours."""
+    """Make an entry for a cell that has no runs of ours."""
     paper = printed or Printed("")
     return TableNumber(
         row=row.key,
@@ -175,7 +178,7 @@ def data(table: TableFile) -> pandas.DataFrame:
 
 
 def frame_of(table: Table) -> Frame:
-    """Convert a table to texts: the paper's columns, with the source of each line after the labels."""
+    """Convert a table to text: on each line, the labels, the source, the numbers, and the remarks if there are any."""
     layout, content = table.layout, table.content
     of_row, remarks = numbered({one.row: one.remarks for one in content.numbers})
     lines: list[TextLine] = []

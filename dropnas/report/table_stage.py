@@ -30,7 +30,7 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
     """Write table.json and, under the table's name, Markdown, CSV and LaTeX.
 
     Raises:
-        DropnasError: as for `build`, or an input has no valid receipt.
+        DropnasError: for the reasons given in `build`, or because an input has no valid receipt.
     """
     build(config, [read_run(folder) for folder in inputs]).write(out)
     workspace.progress(f"{config.table}: {len(config.entries)} cells from {len(inputs)} runs")
@@ -76,7 +76,9 @@ def _notes(paper: Layout) -> tuple[str, ...]:
 
 
 def known_keys(paper: Layout, axis: Axis) -> set[str]:
-    """The keys of the paper's rows or columns in entries; if each row is a method, METHOD_COLUMN is the only column."""
+    """The keys by which entries refer to the paper's rows or columns. If each row is a method, the only column is
+    METHOD_COLUMN.
+    """
     if axis == "rows":
         return {row.key for row in paper.rows}
     return {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
@@ -85,8 +87,8 @@ def known_keys(paper: Layout, axis: Axis) -> set[str]:
 def _new_labels(config: TableConfig, paper: Layout, axis: Axis) -> dict[str, str]:
     """Rows or columns that the paper does not have, in the order of the entries, with their labels.
 
-    The label of an entry counts only if exactly one of its two keys is new. A new column in a new row therefore gets
-    its label from another entry of that column, in one of the paper's rows.
+    An entry labels a new row or column only if its other key is one of the paper's. If both keys of an entry are new,
+    the row and the column therefore get their labels from other entries.
     """
     known, crossing = known_keys(paper, axis), known_keys(paper, "columns" if axis == "rows" else "rows")
     labels: dict[str, str] = {}
@@ -117,7 +119,7 @@ def _rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
 
     A new row comes after the last row of its data set or, if rows are not grouped by data set, at the end.
     """
-    run = {entry.row for entry in config.entries}  # the table of baselines has these rows only
+    run = {entry.row for entry in config.entries}  # the table of baselines shows only these rows
     rows = [row for row in paper.rows if paper.number is not None or row.key in run]
     for position, (key, label) in enumerate(_new_labels(config, paper, "rows").items()):
         group = [index for index, row in enumerate(rows) if _group(row.key) == _group(key)]

@@ -1,8 +1,7 @@
-"""Short forms of finished tables for a terminal: our numbers and the paper's, in 100 columns.
+"""Short versions of finished tables for a terminal of 100 columns, with our numbers and the paper's.
 
-Design choices: the output is plain text without colours, as in logs. Only the rows with our runs are included. The full
-table, whose path is printed, has the other rows too. A row's label has its own line, so that three numbers fit next to
-each other.
+Design choices: the output is plain text without colours, as in logs. Only the rows with our runs are included; the path
+of the full table is printed as well. A row's label has its own line, so that three numbers fit next to each other.
 """
 
 import textwrap
@@ -23,7 +22,7 @@ NUMBERS = ("Ours, final epoch", "Ours, best on test", "Paper")
 
 
 def summary(folders: Sequence[Path]) -> str:
-    """The tables of these run folders in short form, the paths of their files, and their data, hardware and profile."""
+    """Summarise the tables in these run folders, and name their files, profiles, data and hardware."""
     console = Console(width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
     tables = [(folder, TableFile.read(folder)) for folder in folders]
     with console.capture() as captured:

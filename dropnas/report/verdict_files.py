@@ -1,8 +1,8 @@
-"""The verdicts and claims as files next to the tables: Markdown for readers, CSV and JSON for programs.
+"""Formats the verdicts and claims for files next to the tables: Markdown for readers, CSV and JSON for programs.
 
 Design choices: the results page and these files are made from the same objects, so that they always agree. Each line of
-the CSV has the columns `profile` and `reproduction`, because single lines are copied from the file. Claims are in the
-Markdown and the JSON only, because they are not about single numbers.
+the CSV has the columns `profile` and `reproduction`, because single lines are copied from the file. Claims are left out
+of the CSV, which has one line for each number.
 """
 
 from pandas import DataFrame

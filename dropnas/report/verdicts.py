@@ -1,10 +1,10 @@
 """A verdict on each printed number, from our runs and a statistical test.
 
-Only comparable numbers are compared. The paper printed the lowest test error of any epoch, with the population
-deviation over eight seeds. The printed error is therefore compared with our lowest test error of any epoch, after the
-printed deviation is converted to a sample deviation (n - 1). Our errors at the final epoch are only in the tables. A
-cell "2.26 (2.58±0.14)" has two numbers. The mean, 2.58, is compared with our mean. The best, 2.26, is compared with
-the lowest error that we expect of eight of our runs.
+Numbers are compared only if they are defined in the same way. The paper printed the lowest test error of any epoch,
+with the population standard deviation over eight seeds. The printed error is therefore compared with our lowest test
+error of any epoch, after the printed deviation is converted to a sample standard deviation (n - 1). Our errors at the
+final epoch appear in the tables, but get no verdict. A cell "2.26 (2.58±0.14)" has two numbers. The mean, 2.58, is
+compared with our mean. The best, 2.26, is compared with the lowest error to be expected from eight of our runs.
 
 Design choices: a number that cannot be compared gets a verdict too, with the reason, so that no number is silently left
 out. If an architecture has several retrainings, only the first is compared, because the paper trained each architecture
@@ -30,8 +30,8 @@ from dropnas.report.table import Table
 PAPER_SEEDS = 8
 OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # DropNAS in Tables 1-3
 BEST_ON_TEST = "_best_on_test"
-# For each printed quantity: our quantities, of which the first available one is compared. Other printed quantities get
-# no verdict; multiply-adds, for example, are counted and not measured.
+# For each printed quantity, our quantities in order of preference: the first one that is available is compared. Other
+# printed quantities get no verdict; multiply-adds, for example, are counted and not measured.
 OUR_QUANTITY = {
     "top1_error": (f"top1_error{BEST_ON_TEST}",),
     "top5_error": (f"top5_error{BEST_ON_TEST}",),
@@ -56,13 +56,13 @@ class _Number:
 
     @property
     def sample(self) -> Sample:
-        """The sample of our runs, of which there must be at least two."""
+        """Our runs as a sample; there must be at least two runs."""
         assert self.cell.std is not None
         return Sample(self.cell.n, self.cell.mean, self.cell.std)
 
     @property
     def margin(self) -> float:
-        """The margin of equivalence, in points."""
+        """The equivalence margin, in points of test error."""
         return margin(self.cell.table, self.cell.row)
 
     def set(self, value: float, sign: str = "") -> str:
@@ -76,7 +76,7 @@ def _set(value: float, paper: str, sign: str = "") -> str:
 
 
 def margin(table: str, row: str) -> float:
-    """The margin of equivalence in a row of a table, in points of test error."""
+    """The equivalence margin for a row of a table, in points of test error."""
     data_set = row.partition("/")[0]
     return ROLES[data_set if data_set in ROLES else TARGETS[table].needs[-1]].margin
 
@@ -89,7 +89,7 @@ def verdicts(table: Table) -> list[CellVerdict]:
 
 
 def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
-    """Summarise our values behind a number of a table; also return the names of the runs that gave them.
+    """Summarise the values from which one of our numbers was computed; also return the names of their runs.
 
     For an error, only the first training of each architecture is used, because further trainings add no independent
     search.
@@ -124,7 +124,7 @@ def _number(table: Table, measured: TableNumber, printed: Printed, kind: Kind, q
     row, column = labels(table.layout, measured.row_label, measured.column_label)
     best, _, mean = printed.text.partition(" (")  # the two numbers of "2.26 (2.58±0.14)"
     paper = mean.rstrip(")") if mean and kind == "mean" else best
-    # the only untested numbers with a difference; for the best of a single run, it would mislead
+    # of the untested numbers, only these show a difference; for the best of a single run, it would be misleading
     too_few = verdict is Verdict.TOO_FEW and kind != "best"
     cell = CellVerdict(
         table=content.table,
@@ -184,7 +184,7 @@ def _compare(number: _Number) -> Comparison:
 
 
 def paper_sample(printed: Printed) -> Sample | None:
-    """The paper's runs behind a printed mean and deviation; None if it prints no deviation."""
+    """The sample of the paper's runs, from the printed mean and standard deviation; None if no deviation is printed."""
     if printed.mean is None or printed.std is None:
         return None
     return printed_sample(printed.mean, printed.std, PAPER_SEEDS)
@@ -208,7 +208,9 @@ def _tested(number: _Number, judged: Judged) -> CellVerdict:
 
 
 def labels(layout: Layout, row: str, column: str) -> tuple[str, str]:
-    """The labels of row and column, with the names of both axes if the table's corner has them ("O_np \\ O_p")."""
+    """The labels of a row and a column, with the names of both axes if the corner of the table gives them, such as
+    "O_np \\ O_p".
+    """
     of_row, _, of_column = layout.heads[-1][0].partition(" \\ ")
     return (f"{of_row} {row}", f"{of_column} {column}") if of_column else (row, column)
 
@@ -245,7 +247,7 @@ def _no_interval(number: _Number) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value as text. Rounding never moves it to the other side of the significance level."""
+    """A p-value as text. Rounding does not change on which side of the significance level it lies."""
     if p < 0.001:
         return "p < 0.001"
     text = f"{p:.2g}"

@@ -1,4 +1,4 @@
-"""The attempts at a run, recorded in its scratch folder: their times, their machines, and whether they make progress.
+"""Records the attempts at a run in its scratch folder: their times, their machines, and whether they make progress.
 
 Design choices: an attempt makes progress if it saves a checkpoint. Only the names of the newest checkpoints are
 compared, so this works for any kind of training. A run fails after two attempts in a row that received a stop signal
@@ -27,13 +27,13 @@ class Attempt:
     """One attempt."""
 
     started: float  # start time, in seconds since the epoch
-    seconds: float = 0.0  # working time; 0 until the next attempt begins
+    seconds: float = 0.0  # working time, which is determined when the next attempt begins; 0 until then
     newest: str = ""  # name of the newest checkpoint when the attempt began; empty if there was none
     warned: bool = False  # whether the attempt received a stop signal
     group: int = 1  # number of runs that shared the attempt's time, including this one
-    # the machine that determined the rounding, as `environment.machine_name` returns it; empty until it is known
+    # the machine, on which rounding depends, as returned by `environment.machine_name`; empty until it is known
     machine: str = ""
-    # the machines, in order, that computed the checkpoint that was the newest when the attempt began
+    # the machines, in order, that computed the newest checkpoint that existed when the attempt began
     before: tuple[str, ...] = ()
 
 
@@ -59,7 +59,10 @@ class Attempts:
 
     @property
     def seconds(self) -> float:
-        """The run's share of the time of earlier attempts. An attempt's time ends when it last changed a file."""
+        """The time that earlier attempts spent on this run, in seconds.
+
+        The time of an attempt at a group of runs is divided equally among them. It ends with the last change of a file.
+        """
         return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 
     def note(self, **facts: Any) -> None:
@@ -73,7 +76,7 @@ class Attempts:
         return _joined(self.own.before, self.own.machine)
 
     def cancel(self) -> None:
-        """Remove this attempt, because other runs are computed first."""
+        """Discard this attempt; other runs are computed first."""
         if self.earlier:
             write_json(self.scratch / LOG, [asdict(attempt) for attempt in self.earlier])
         else:
@@ -96,7 +99,7 @@ class Attempts:
         last = attempts[-2:]
         if len(last) < 2 or not all(attempt.warned and attempt.newest == self.own.newest for attempt in last):
             return
-        self.earlier, self.own = [], replace(self.own, warned=False, group=1)  # so that a new start may try again
+        self.earlier, self.own = [], replace(self.own, warned=False, group=1)  # lets a new start try again
         self._write()
         raise DropnasError(
             "no progress: two attempts in a row were asked to stop before they had saved anything new",
@@ -117,7 +120,7 @@ def read(scratch: Path) -> list[Attempt]:
 
 
 def _worked(attempt: Attempt, scratch: Path) -> float:
-    """Seconds from an attempt's start to the last change of a file other than the lease (this process holds it now)."""
+    """Seconds from an attempt's start to its last change of a file. The lease is ignored: this process holds it now."""
     signs = [path for path in scratch.rglob("*") if path.is_file() and not path.name.startswith("lease.")]
     return max([0.0, *(path.stat().st_mtime - attempt.started for path in signs)])
 

@@ -1,4 +1,4 @@
-"""Checks that a run is the one that its folder's name says. The identity of a run follows from its manifest only.
+"""Checks that a run matches the name of its folder. The identity of a run follows from its manifest alone.
 
 Code that reads a run recomputes its identity from the manifest (configuration, inputs, code) and compares it with the
 name of the folder. Code that publishes a run computes the identity from what actually ran. The manifests are small, so
@@ -25,7 +25,7 @@ SHAPE = {**TEXTS, "identity": dict, "config": dict, "inputs": list, "input_manif
 
 
 def id_in(name: str) -> str:
-    """The id at the end of the name of a run's folder; empty if the name is not that of a run."""
+    """The id at the end of a run folder's name; empty if a run cannot have this name."""
     match = RUN.fullmatch(name.rpartition("/")[2])
     return match[1] if match else ""
 
@@ -52,7 +52,7 @@ def require_whole(folder: Path) -> Record:
 
 
 def identity_faults(folder: Path, record: Record) -> list[str]:
-    """The first reason why a record does not match its folder, as a list of one line; empty if it matches."""
+    """A list with the first reason why a record does not match its folder; empty if it matches."""
     return list(_faults(folder, record))[:1]
 
 

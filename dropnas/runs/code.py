@@ -1,9 +1,10 @@
 """The part of a module's code that can change a result, as a syntax tree.
 
-The tree has no comments, docstrings, positions, annotations or texts, no code that only a type checker runs, and no
-imports that only annotations or texts use. Texts are strings and f-strings in a raised exception, in an assertion, or
-in a call of one of TEXTS. The tree is written field by field, because the output of `ast.unparse` differs between
-Python 3.11 and 3.12. docs/decisions.md lists what this analysis does not detect.
+The tree contains no comments, docstrings, positions, annotations or messages. Code that only a type checker runs is
+removed as well, and so are imports that only annotations or messages use. A message is a string or f-string in a raised
+exception, in an assertion, or in a call of one of the functions in TEXTS. The tree is written field by field, because
+the output of `ast.unparse` differs between Python 3.11 and 3.12. docs/decisions.md lists what this analysis does not
+detect.
 """
 
 import ast
@@ -22,7 +23,7 @@ IGNORED_FIELDS = {"type_comment", "type_ignores", "kind", "ctx"}
 
 
 class Use(NamedTuple):
-    """One use of a name: as `name.attribute`, as a call with only the keyword arguments `given`, or otherwise."""
+    """One use of a name: as `name.attribute`, as a call with only keyword arguments (`given`), or in any other way."""
 
     name: str
     attribute: str = ""
@@ -34,8 +35,8 @@ class Code:
     """The code of a module."""
 
     tree: ast.Module  # its syntax tree, reduced to the code that can change a result
-    nodes: tuple[ast.AST, ...]  # its imports, calls and constants, including imports and texts that `tree` lacks
-    uses: frozenset[Use]  # each use of a name in `tree`
+    nodes: tuple[ast.AST, ...]  # its imports, calls and constants, including imports and messages that `tree` omits
+    uses: frozenset[Use]  # all uses of names in `tree`
 
 
 def read(tree: ast.Module) -> Code:
@@ -174,7 +175,7 @@ def _kept(statement: ast.stmt, owner: ast.AST, served: set[str]) -> list[ast.stm
     """Reduce a statement to what can change a result; the list is empty if nothing is left.
 
     An annotated variable (not a field of a class) becomes a plain assignment. Imports of the names in `served`, which
-    only annotations or texts use, are removed.
+    only annotations or messages use, are removed.
     """
     if isinstance(statement, ast.AnnAssign) and statement.annotation is None and not isinstance(owner, ast.ClassDef):
         return [ast.Assign([statement.target], statement.value)] if statement.value else []

@@ -1,4 +1,4 @@
-"""The configuration class of each stage, given as text, because this package must not import the stages' packages."""
+"""The configuration class of each stage, given as a string because this package must not import the stages."""
 
 from functools import cache
 from importlib import import_module

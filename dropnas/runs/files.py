@@ -19,7 +19,7 @@ def write_text(path: Path, text: str, *, flush: bool = True) -> None:
 def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:
     """Write to a temporary file, then rename it.
 
-    With `flush`, the file is flushed to disk before the rename; without it, a power cut may lose the file.
+    With `flush`, the file is flushed to disk before the rename. Without it, the file may be lost in a power failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -31,14 +31,14 @@ def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:
                 os.fsync(stream.fileno())
         os.replace(beside, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # the error of a full disk does not name the file
+        error.filename = error.filename or str(path)  # the error for a full disk names no file
         raise
     finally:
         beside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any, *, flush: bool = True) -> None:
-    """Write readable JSON that is the same for equal values."""
+    """Write indented JSON with sorted keys, so that equal values give identical files."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n", flush=flush)
 
 
@@ -63,7 +63,7 @@ def sha256(path: Path) -> str:
 def checksums(folder: Path, below: float = math.inf) -> dict[str, str]:
     """The sha256 of every regular file below a folder, by its relative path, sorted.
 
-    Files of `below` bytes and more are not read; their checksum is an empty text.
+    Files of at least `below` bytes are not read; their checksum is the empty string.
 
     Raises:
         DropnasError: something in the folder is a link, which could lead out of it, or is not a regular file.

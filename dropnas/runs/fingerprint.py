@@ -6,9 +6,9 @@ is a string in the code of a module in the same folder. Code that imports module
 analysis and is rejected. The exception is `dropnas.extension`, because the names that it imports are in the
 configuration.
 
-The code of configuration modules does not count. A name that other code imports from such a module counts by its
-value. A class of options counts only by those defaults that differ from the recorded ones, so a new option does not
-change a fingerprint.
+The code of configuration modules is not hashed. If other code imports a name from such a module, the value of the name
+is hashed instead. For a class of options, only the defaults that differ from the recorded ones are hashed, so a new
+option does not change a fingerprint.
 """
 
 import ast
@@ -56,7 +56,8 @@ def fingerprint(entry: str, references: tuple[str, ...] = ()) -> str:
         entry: the stage's entry module, such as `dropnas.search.stage`.
         references: `package.module:ATTRIBUTE` names in the stage's configuration.
 
-    Raises a DropnasError if a module is missing, has a syntax error, lacks a referenced attribute, or imports by name.
+    Raises a DropnasError if a module is missing, has a syntax error, lacks a referenced attribute, or imports modules
+    by name at run time.
     """
     digest = hashlib.sha256()
     for part in closure(entry, references):
@@ -67,7 +68,7 @@ def fingerprint(entry: str, references: tuple[str, ...] = ()) -> str:
 
 
 def closure(entry: str, references: tuple[str, ...] = ()) -> list[str]:
-    """List all direct and indirect imports of a stage: modules, and `module:NAME` for parts of configurations."""
+    """List what a stage imports, directly or indirectly: modules, and parts of configurations (see `_parts`)."""
     for reference in references:
         _check_reference(reference)
     modules = [entry, *(reference.partition(":")[0] for reference in references)]
@@ -110,7 +111,7 @@ def _code(module: str) -> Code:
 
 @cache
 def _imports(module: str, roots: tuple[str, ...]) -> tuple[str, ...]:
-    """The modules under `roots` that a module imports, and the parts of configurations that it uses.
+    """The modules under `roots` that a module imports, and the parts of configurations that it uses (see `_parts`).
 
     This package's `__init__` files are empty, so they are skipped.
     """
@@ -122,7 +123,7 @@ def _imports(module: str, roots: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_by_name(node: ast.AST) -> TypeGuard[ast.ImportFrom]:
-    """Whether the statement imports single names from a configuration module."""
+    """Whether the statement imports names from a configuration module one by one, not with `*`."""
     if not isinstance(node, ast.ImportFrom) or CONFIGURATION.fullmatch(node.module or "") is None:
         return False
     return all(alias.name != "*" for alias in node.names)
@@ -131,8 +132,8 @@ def _is_by_name(node: ast.AST) -> TypeGuard[ast.ImportFrom]:
 def _parts(module: str) -> Iterator[str]:
     """The parts of configurations that a module's code uses; annotations do not count.
 
-    A part is `module:NAME`, `module:NAME.option`, or `module:NAME(option, …)`. The last form is a class without the
-    options in parentheses, which the code sets itself when it calls the class.
+    A part is `module:NAME`, `module:NAME.option`, or `module:NAME(option, …)`. The last form stands for a class
+    without the options in parentheses, because the code sets these options itself when it calls the class.
     """
     for node in filter(_is_by_name, _code(module).nodes):
         for alias in node.names:
@@ -179,8 +180,8 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
         yield from (f"{base}.{alias.name}" for alias in node.names)
         yield base
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and is_reference(node.value):
-        # A string may name a module, as when a user's space names a user's operation. Strings of this package are left
-        # out, because its lists name more modules than a run uses.
+        # A string may name a module, for example if a user's space names a user's operation. This package's own strings
+        # are ignored, because it has lists that name more modules than a run uses.
         yield from () if _under(module, (PACKAGE,)) else (node.value.partition(":")[0],)
 
 
@@ -238,7 +239,7 @@ def _data_hash(file: Path) -> str:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """Modification time and size of a file; a missing or unreachable file gets a stamp that no file has."""
+    """Modification time and size of a file; (-1, -1), which no file has, if the file is missing or unreachable."""
     try:
         status = file.stat()
     except OSError:

@@ -1,10 +1,10 @@
 """The identity of a run: exactly what can change its result. The hash of the identity is the id in the folder's name.
 
 Options of the configuration that have their recorded default (in `defaults.yaml`) are left out. A new option therefore
-changes no old identity, whereas a changed default changes the identity of every run that relies on it. Options marked
-as not hashed (such as the location of a source) are left out too. The values of the configuration's properties are
-included, for example the options behind a preset's name. Versions, device and container image are recorded, but not
-hashed.
+leaves old identities unchanged, whereas a changed default changes the identity of every run that relies on it. Options
+marked as not hashed (such as the location of a source) are left out too. The values of the configuration's properties
+are included, for example the options that a preset stands for. Versions, device and container image are recorded, but
+not hashed.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from dropnas.errors import DropnasError
 
 ID_DIGITS = 10
 DEFAULTS = Path(__file__).with_name("defaults.yaml")
-APART = {"code", "numerics"}  # properties of a configuration that are separate parts of an identity
+APART = {"code", "numerics"}  # properties of a configuration that are separate entries of an identity
 
 
 def canonical_json(value: Any) -> str:
@@ -54,7 +54,7 @@ def resolved(value: Any) -> Any:
 
 
 def hashed(value: Any) -> Any:
-    """Convert a value to the JSON in an identity; configurations lose options that have the recorded default."""
+    """Convert a value to JSON for an identity; configurations omit options that have the recorded default."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         options, properties = hashed_names(type(value))
         unsaid, found = left_out(type(value)), {name: hashed(getattr(value, name)) for name in options}
@@ -71,8 +71,8 @@ def hashed(value: Any) -> Any:
 def hashed_names(kind: type) -> tuple[list[str], list[str]]:
     """The options and properties of a configuration class that are part of an identity.
 
-    Raises a DropnasError if the class has a method. Methods are code outside of the fingerprint; properties count by
-    their value.
+    Raises a DropnasError if the class has a method, because a fingerprint does not cover the code of methods. For a
+    property, its value becomes part of the identity.
     """
     members = {name: getattr(kind, name) for name in dir(kind) if not name.startswith("__")}
     for name, member in members.items():
@@ -95,7 +95,7 @@ def defaults(kind: type) -> dict[str, Any]:
 
 @cache
 def left_out(kind: type) -> dict[str, Any]:
-    """By option, the value that an identity leaves out: the recorded default or, for a new option, its default."""
+    """For each option, the value that an identity omits: the recorded default or, for a new option, its default."""
     return {**defaults(kind), **recorded().get(kind.__name__, {})}
 
 
@@ -114,10 +114,10 @@ def recorded() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Run:
-    """A computation that is made once: a stage with its configuration, its inputs and its code."""
+    """A computation that is performed only once: a stage with its configuration, its inputs and its code."""
 
     stage: str  # name of the stage, such as data, search, derive, retrain, select, transfer or table
-    name: str  # readable name, which depends on configuration and inputs only
+    name: str  # readable name, which depends only on the configuration and the inputs
     config: Any  # the stage's typed configuration
     inputs: tuple["Run", ...]  # the runs that it reads, in order
     code: str  # the code fingerprint of the stage

@@ -3,9 +3,9 @@
 A lease is a file in the run's scratch folder. It names its holder, a process that renews the file's
 modification time as long as it lives.
 Design choices:
-- If the holder's process can be looked up (same boot of the same machine, same process namespace), a dead holder is
-  recognised at once, by process number and start time. A holder also counts as dead at once if it belongs to an earlier
-  attempt of this scheduler job.
+- If the holder runs on this machine (same boot, same process namespace), its process is looked up by number and start
+  time, so a dead holder is recognised at once. A holder also counts as dead at once if it belongs to an earlier attempt
+  of this scheduler job.
 - Otherwise a holder counts as dead if the file does not change for some time *on the observer's own clock*. Clocks of
   hosts and file servers differ by minutes, so file times are only compared with earlier times of the same file.
 - Two processes must never write the resume state of one run. A holder therefore ends itself if it cannot renew its
@@ -36,8 +36,8 @@ FENCE = EXPIRY / 2  # seconds without a renewal after which a holder ends itself
 LOST = 76  # exit status of a process that lost its lease
 
 Owner = dict[str, Any]
-_Sign = tuple[int, str]  # file time and holder; every sign of life changes them
-_seen: dict[Path, tuple[_Sign, float]] = {}  # for each lease: its last sign, and when this process first saw it
+_Sign = tuple[int, str]  # modification time and holder of a lease; each sign of life changes them
+_seen: dict[Path, tuple[_Sign, float]] = {}  # for each lease, its latest sign, and when this process first saw that
 
 
 def holder(scratch: Path) -> str:
@@ -106,7 +106,7 @@ def _scheduled() -> dict[str, str]:
 
 
 def _start_time(process: int) -> str:
-    """Start of a process in clock ticks since boot; distinguishes it from a later process with the same number."""
+    """Start time of a process in clock ticks since boot. It distinguishes processes that have the same number."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -158,7 +158,7 @@ def _locked(scratch: Path) -> Iterator[None]:
 
 
 def _take(scratch: Path) -> str:
-    """Take the lease if no living process holds it; return the token that proves it, or an empty text."""
+    """Take the lease if no living process holds it. Return a token that identifies this holder, or an empty string."""
     with _locked(scratch):
         if holder(scratch):
             return ""
@@ -191,6 +191,6 @@ def _renew(scratch: Path, token: str, stop: threading.Event) -> None:
 
 
 def _end(scratch: Path, why: str) -> None:
-    """End this process as if it were killed, because it must not write any more. Every run survives a kill."""
+    """End this process immediately, because it must not write anything more. Every run survives such a kill."""
     print(f"error: {scratch.name}: {why}", file=sys.stderr, flush=True)
     os._exit(LOST)

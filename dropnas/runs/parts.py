@@ -1,8 +1,8 @@
 """The two parts of a run: the light part, which tables and figures read, and the heavy part (weights and images).
 
 Design choices: a pull brings only the light part of a run; the heavy part follows when a stage reads it. A folder that
-lacks its heavy part on purpose has a mark. Without the mark, a missing file counts as damage. The mark is a
-`.dvcignore`: DVC does not record a folder that contains one, so a light run can never be committed as a complete one.
+intentionally lacks its heavy part contains a `.dvcignore` file as a mark. Without this mark, a missing file counts as
+damage. DVC does not record a folder with a `.dvcignore`, so a light run can never be committed as a complete one.
 """
 
 from collections.abc import Iterable
@@ -27,10 +27,10 @@ def stage_of(folder: str) -> str:
 
 
 def is_light(folder: Path) -> bool:
-    """Whether a run's folder lacks heavy files on purpose."""
+    """Whether a run's folder intentionally lacks its heavy part."""
     return (folder / MARK).is_file()
 
 
 def left_out(folder: Path, names: Iterable[str]) -> set[str]:
-    """The files of a run's manifest that are missing on purpose."""
+    """The files in a run's manifest that are intentionally missing."""
     return {name for name in names if is_heavy(name) and not (folder / name).exists()} if is_light(folder) else set()

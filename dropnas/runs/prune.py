@@ -4,10 +4,10 @@ Design choices:
 - A run is needed if one of the given plans contains it, even if only for a table that is built on request. A resume
   state is needed if its run is needed and not finished. A frozen start is needed if its runs are exactly those of a
   given plan.
-- Nothing that a process works on is touched: each folder is moved away under its lease and then deleted. If a prune is
-  killed, no half-deleted run remains under its name.
-- Only folders below runs/, scratch/ and plans/ with names that this program gives are removed. A link in their path is
-  an error. Data sets are in data/ and are never removed.
+- A folder that a process is working on is never touched. Any other folder is moved away under its lease, and then
+  deleted. If a prune is killed, no half-deleted run is left under the name of the run.
+- A folder is removed only if it is below runs/, scratch/ or plans/ and has the kind of name that this program assigns.
+  A link in its path is an error. Data sets are in data/ and are never removed.
 """
 
 import os
@@ -32,7 +32,7 @@ KINDS = {"scratch": "resume states", "run": "runs", "plan": "frozen starts"}
 
 @dataclass(frozen=True)
 class Unwanted:
-    """Something that no plan needs."""
+    """A folder that no plan needs."""
 
     kind: str  # a key of KINDS
     folder: Path
@@ -41,7 +41,7 @@ class Unwanted:
 
 
 def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
-    """Find what a store contains and the given plans do not need, except what a process works on.
+    """Find the folders of a store that none of the given plans needs, except those that a process is working on.
 
     Args:
         plans: the runs of each plan, by their ids.
@@ -54,7 +54,7 @@ def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
 
 
 def remove(found: Sequence[Unwanted], root: Path) -> list[Unwanted]:
-    """Remove what is not needed, except what a process has started to work on; return what was removed."""
+    """Remove the given folders, except those that a process has started to work on; return the removed ones."""
     removed = []
     for one in found:
         _refuse_links(one.folder, root)
@@ -84,7 +84,7 @@ def _scratch(store: Store, wanted: dict[str, Run]) -> Iterator[Unwanted]:
 
 
 def _plans(root: Path, wanted: Sequence[set[str]]) -> Iterator[Unwanted]:
-    """Yield the frozen starts whose runs are not exactly those of a given plan, if no process works on these runs."""
+    """Yield each frozen start whose runs are not exactly those of a given plan, if no process is working on them."""
     store = Store(root)
     for folder in _folders(root, "plans/*"):
         if IDENTITY.fullmatch(folder.name) and (folder / "plan.json").is_file():

@@ -1,8 +1,8 @@
-"""The store of runs: folders that are written once and published by one rename.
+"""The store of runs: folders that are written once and published with a single rename.
 
 `manifest.json` is authoritative: it has everything that determined the run, and the sha256 of every file. `run.json`,
-the receipt, has what determined the run, and the sha256 of the manifest. Both are published by one rename, so a kill
-cannot separate them. If the receipt is missing, the next start writes it again from the manifest.
+the receipt, has what determined the run, and the sha256 of the manifest. Both are published by the same rename, so a
+kill cannot separate them. If the receipt is missing, the next start writes it again from the manifest.
 """
 
 import math
@@ -50,7 +50,7 @@ class Store:
         self.settle(staged, folder)
 
     def settle(self, staged: Path, folder: Path) -> None:
-        """Publish a folder that has its manifest; after a power cut, either all of it exists or nothing."""
+        """Publish a folder that has its manifest. After a power failure, the folder exists completely or not at all."""
         write_json(staged / RECEIPT, receipt_of(staged), flush=False)
         for path in (*staged.rglob("*"), staged):  # all files must be on disk before the rename
             _flush(path)
@@ -66,7 +66,7 @@ class Store:
         os.replace(staged, folder)
 
     def _clear_remains(self, folder: Path) -> None:
-        """Empty a folder without a manifest, so that a rename can replace it; it may hold at most an old receipt."""
+        """Empty a folder without a manifest, so that a rename can replace it; it may contain only an old receipt."""
         if self.is_published(folder):
             raise DropnasError("a finished run is already there", where=folder, remedy="keep it")
         if not folder.exists():
@@ -90,7 +90,7 @@ class Store:
     def damage(self, folder: Path, below: float = math.inf) -> list[str]:
         """List what is wrong with a published run, one line for each file; empty if all its files are unchanged.
 
-        Files of `below` bytes and more are not read. Only their length is checked, against their own header.
+        Files of at least `below` bytes are not read. Only their length is checked, using the header in the file itself.
         """
         _refuse_link(folder)
         manifest = ManifestFile.read(folder)
@@ -121,7 +121,7 @@ def _make_readable(folder: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     for path in folder.rglob("*"):
-        if path.is_file() and path.stat().st_nlink == 1:  # a second hard link belongs to another run
+        if path.is_file() and path.stat().st_nlink == 1:  # a file with two hard links also belongs to another run
             path.chmod(0o666 & ~mask)
 
 

@@ -1,7 +1,7 @@
 """Checks every finished run of a store: its identity, its files, and that its inputs are still those that it read.
 
-If a check finds a problem in a run, the tables and figures that depend on the run are reported as tainted, even if
-their own files are intact.
+If a run has a problem, the tables and figures that depend on it are reported as tainted, even if their own files are
+intact.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,10 +29,10 @@ class Verified:
     runs: int  # number of finished runs
     light: int  # number of finished runs without their heavy part
     problems: list[str]  # one line for each problem
-    # the folder of each table and figure that depends on a run with a problem, with the folder of that run
+    # for each table and figure that depends on a run with a problem: its folder, and the folder of that run
     tainted: dict[str, str]
     unchecked: int  # number of inputs that could not be compared because they are not in this store
-    # for each run that several machines computed, these machines; a single machine might give other bytes
+    # for each run that was computed on several machines, these machines; on a single one, its bytes might differ
     moved: dict[str, tuple[str, ...]]
 
 
@@ -73,7 +73,7 @@ def _folders(root: Path, problems: dict[Path, list[str]] | None = None) -> Itera
     """Yield the folders where runs should be, datasets first: `data/NAME/RUN` and `runs/STAGE/RUN`.
 
     Args:
-        problems: collects folders that cannot be read; if it is None, such a folder raises an error.
+        problems: receives an entry for each folder that cannot be read. If None, such a folder raises an OSError.
     """
     for top in (root / "data", root / "runs"):
         for parent in _entries(top, problems) if top.exists() else ():
@@ -98,7 +98,7 @@ def _has_records(path: Path) -> bool:
 
 
 def _is_run(folder: Path, store: Store, lines: list[str]) -> bool:
-    """Whether a folder holds a finished run; anything else, except an unfinished run, is added to `lines`."""
+    """Whether a folder holds a finished run. If it holds no unfinished run either, the problem is added to `lines`."""
     if not folder.is_dir():
         lines.append(f"{folder}: is a file where a run should be")
     elif store.is_published(folder):
@@ -124,7 +124,7 @@ def _noted(lines: list[str]) -> Iterator[None]:
 
 
 def _tainted(bad: Iterable[Path], records: Mapping[Path, dict[str, Any]], root: Path) -> dict[str, str]:
-    """The tables and figures that depend on bad runs, directly or through other runs, each with one of the bad runs."""
+    """Map each table or figure that depends on a bad run, directly or through other runs, to the first such run."""
     users: dict[str, list[Path]] = {}
     for folder, record in records.items():
         for name in read_inputs(record):

@@ -1,9 +1,9 @@
 """The architecture parameters alpha: how they mix operations (Eq. 1) and how alpha-adjust corrects them (Eq. 2, 3).
 
-Design choices: there is one matrix for normal cells and one for reduction cells, shared by all cells of the kind. A
-matrix has a row for each edge (node, predecessor) and a column for each operation of the space. The softmax is over the
-kept operations, as in the authors' release, so the gradient of a dropped alpha is exactly zero. The functions are pure
-and accept any number of leading dimensions. Alpha-adjust computes in double precision, because its logarithms are a
+Design choices: all normal cells share one matrix of alphas, and all reduction cells share another. Each matrix has a
+row for each edge (node, predecessor) and a column for each operation of the space. The softmax is over the kept
+operations, as in the authors' release, so the gradient of a dropped alpha is exactly zero. The functions are pure and
+accept any number of leading dimensions. Alpha-adjust computes in double precision, because its logarithms are a
 thousand times as large as the alphas.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dropnas.space.spaces import EDGES, SearchSpace
 
-ALPHAS = "alphas"  # their key among the architecture parameters of a search
+ALPHAS = "alphas"  # the key of the alphas among the architecture parameters of a search
 Adjust = Literal["released", "equation-3", "off"]
 Mixture = list[list[tuple[int, Tensor]]]  # of one cell: for each edge, the kept operations with their weights p
 
@@ -67,10 +67,10 @@ def mixtures(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> list[Mixtu
 def alpha_adjust(old: Tensor, new: Tensor, kept: Tensor, mode: Adjust) -> Tensor:
     """Apply alpha-adjust ("Prevent Passive Update", Section 2.3) and return the new alphas.
 
-    Except with `off`, a number x is added to the kept alphas of an edge, so that the dropped operations keep their
-    probability mass. With `released`, x solves Eq. 2 with the current values of the dropped alphas. With `equation-3`,
-    x is computed as if the dropped alphas had not moved. Edges without dropped operations do not change. All tensors
-    have shape (..., operations).
+    With `off`, the new alphas are returned unchanged. Otherwise, a number x is added to the kept alphas of each edge,
+    so that the dropped operations keep their probability mass. With `released`, x solves Eq. 2 with the current values
+    of the dropped alphas. With `equation-3`, x is computed as if the dropped alphas had not moved. Edges without
+    dropped operations do not change. All tensors have shape (..., operations).
     """
     if mode == "off":
         return new

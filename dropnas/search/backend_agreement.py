@@ -1,8 +1,8 @@
 """Checks that the kernels of a backend agree with torch's on this device, before a search uses them.
 
-Design choices: torch and the backend compute the logits and the gradients for a few images. The reference is torch's
-pass in single precision. The backend's error may be a small multiple of torch's own error in the precision of the
-search.
+Design choices: torch and the backend compute the logits and the gradients for a few images. The reference is a pass
+with torch's kernels in single precision. The backend's error may be a small multiple of torch's own error in the
+precision of the search.
 """
 
 from copy import copy
@@ -21,12 +21,12 @@ from dropnas.training.config import Precision
 from dropnas.training.precision import autocast
 
 IMAGES = 8  # for each seed
-ALLOWED = 1e-3  # allowed difference, relative to the norm, in addition to the multiple of torch's error
+ALLOWED = 1e-3  # difference, relative to the norm, that is allowed in addition to FACTOR times torch's error
 FACTOR = 3.0  # allowed multiple of torch's own rounding error
 
 
 def require_agreement(engine: Engine, images: ImageArrays, config: SearchConfig) -> None:
-    """Compare a pass of an engine with the same pass by torch's kernels; the engine is not changed.
+    """Compare a pass of an engine with the same pass through torch's kernels. The engine is not changed.
 
     Raises:
         DropnasError: the results differ by more than rounding explains.

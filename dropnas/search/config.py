@@ -1,7 +1,7 @@
-"""The configurations of the search, derive and sample stages. No torch here: `plan` must start fast.
+"""The configurations of the search, derive and sample stages.
 
-Every default is the paper's value or, where the paper is silent, the behaviour of the authors' release.
-docs/decisions.md gives the reasons.
+This module does not import torch, so that `plan` starts fast. Every default is the paper's value or, where the paper is
+silent, the behaviour of the authors' release. docs/decisions.md gives the reasons.
 """
 
 from dataclasses import dataclass, field
@@ -26,8 +26,8 @@ class DropoutOptions:
         masks: `shared` draws one mask for each kind of cell, `per-cell` one for each cell.
         alpha_adjust: `released` solves Eq. 2 with the current values of the dropped alphas; `equation-3` assumes that
             the dropped alphas did not move; `off` is the ablation.
-        decay: `released` takes a second step on lambda * ||.||^2; `l2` adds lambda * w to the gradient of the single
-            step.
+        decay: `released` decays the parameters in a second step, along the gradient of lambda * ||.||^2; `l2` adds
+            lambda * w, or lambda * alpha, to the gradient of a single step.
         decay_scope: `kept` is partial decay; `all` is its ablation, where dropped parameters decay too.
         dropped: `moved` lets momentum move dropped parameters, as in the release; `frozen` keeps them unchanged.
     """
@@ -72,36 +72,35 @@ class SearchConfig:
     """One search (Section 4.2, "Architecture Search").
 
     Attributes:
-        space: `original`, `3-skip`, `1-skip`, or `module:ATTRIBUTE` of a SearchSpace in the user's package. Each
-            table sets it for its searches; a parameter file names further spaces under `spaces`.
-        strategy: a name from STRATEGIES, or `module:ATTRIBUTE` of a Strategy in the user's package. Each table
-            sets it for its searches; a parameter file names further strategies under `methods`.
-        options: keyword options of the strategy; for a preset, the options of grouped dropout that differ from the
-            preset.
+        space: `original`, `3-skip`, `1-skip`, or `module:ATTRIBUTE` of a SearchSpace in the user's package. Every
+            table sets this option for its own searches; further spaces are listed under `spaces` in a parameter file.
+        strategy: a name from STRATEGIES, or `module:ATTRIBUTE` of a Strategy in the user's package. Every table
+            sets this option for its own searches; further strategies are listed under `methods` in a parameter file.
+        options: options of the strategy by name; for a preset, they override individual options of grouped dropout.
         cells: depth of the supernet.
         channels: initial width C of the supernet.
         epochs: number of epochs of the search.
         batch_size: number of images in a step.
         seed: seed of all random numbers of the search. The key `seeds` of a parameter file sets it.
         learning_rate: learning rate of SGD on the weights w in the first epoch.
-        learning_rate_min: final learning rate of the cosine schedule, which has one value for each epoch.
+        learning_rate_min: learning rate that the cosine schedule approaches at the end; the rate is set once per epoch.
         momentum: momentum of SGD on w.
         weight_decay: L2 weight decay of w.
-        gradient_clip: largest norm of the gradient over all w.
+        gradient_clip: maximum norm of the gradient with respect to all weights w.
         alpha_learning_rate: learning rate of Adam on the alphas.
-        alpha_beta1: Adam's decay rate of the mean of the alphas' gradients.
-        alpha_beta2: Adam's decay rate of the mean of the squared gradients.
+        alpha_beta1: Adam's decay rate for the running mean of the gradients of the alphas.
+        alpha_beta2: Adam's decay rate for the running mean of the squared gradients of the alphas.
         alpha_weight_decay: L2 weight decay of the alphas.
         alpha_scale: standard deviation of the normal distribution from which the initial alphas are drawn.
-        norm_weight: initial weights of batch norm (in the supernet, only the stem's): `ones`, or `uniform` in (0, 1) as
-            in PyTorch before 1.2.
+        norm_weight: initial weights of batch norm (in the supernet, only the stem's batch norm has weights): `ones`, or
+            `uniform` in (0, 1) as in PyTorch before 1.2.
         crop_padding: pixels of padding around an image before it is cropped at random.
         flip: whether images are flipped horizontally at random.
         precision: precision of the computation; `fp32` is the reference.
-        kernels: kernels that compute the supernet's convolutions on a GPU: `torch` for torch's own, `triton` for this
-            project's.
-        group_seeds: whether searches that differ only in their seed train as groups in one network, which changes
-            rounding. This is meant to use the GPU better; the effect has not been measured.
+        kernels: implementation of the supernet's convolutions on a GPU: `torch` uses torch's own kernels, `triton` uses
+            those of this project.
+        group_seeds: whether searches that differ only in their seed are trained as groups in one network. Grouping
+            changes rounding. It is meant to make better use of the GPU; the effect has not been measured.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -138,7 +137,7 @@ class SearchConfig:
 
     @property
     def code(self) -> dict[str, str]:
-        """The `module:ATTRIBUTE` of the strategy, and of the kernels unless they are torch's, by option."""
+        """The `module:ATTRIBUTE` of the strategy and, unless torch's are used, of the kernels, by option name."""
         kernels = {"kernels": BACKENDS[self.kernels]} if self.kernels in BACKENDS else {}
         return {"strategy": STRATEGIES.get(self.strategy, self.strategy), **kernels}
 

@@ -1,6 +1,7 @@
-"""The derive stage: the genotype of a search, by raw alpha or by p (Section 2.1; see `dropnas.space.derivation`).
+"""The derive stage: derives the genotype of a search from the raw alphas or from p (Section 2.1).
 
-A search method with its own rule writes its genotype at the end of the search; the stage then takes that genotype.
+`dropnas.space.derivation` contains the rule. A search method that has its own derivation rule writes the genotype at
+the end of the search, and this stage uses that genotype.
 """
 
 from collections.abc import Sequence
@@ -18,11 +19,11 @@ from dropnas.workspace import Workspace
 def run(config: DeriveConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Derive the genotype of the search `inputs[0]`.
 
-    Writes genotype.json and derivation.json: the rule that was used, the genotype by either score of the alphas, and
-    whether these two genotypes are equal.
+    Writes genotype.json and derivation.json. The latter contains the rule that was used, the two genotypes that follow
+    from the alphas and from p, and whether these two are equal.
 
     Raises:
-        DropnasError: alphas.json is missing or its alphas have another shape, or genotype.json is damaged.
+        DropnasError: alphas.json is missing or its alphas have the wrong shape, or genotype.json is damaged.
     """
     alphas = AlphasFile.read(inputs[0])
     found = {

@@ -28,11 +28,11 @@ Masks = Literal["shared", "per-cell"]
 class Kept:
     """The operations and alphas that a batch keeps.
 
-    An alpha takes part if at least one cell of its kind keeps the operation.
+    An alpha is kept if at least one cell of its kind keeps its operation.
     """
 
     cells: Tensor  # bool (cells, edges, operations): the operations that run
-    kinds: Tensor  # bool (2, edges, operations), normal and reduce: the alphas that take part
+    kinds: Tensor  # bool (2, edges, operations), normal and reduce: the alphas that are kept
 
 
 def drop_probabilities(options: DropoutOptions, space: SearchSpace) -> Tensor:
@@ -63,7 +63,7 @@ def sample_kept(
 ) -> Kept:
     """Draw what a batch keeps: one mask for each kind of cell, or one for each cell.
 
-    If the supernet has no cell of a kind, per-cell masks count all alphas of that kind as dropped.
+    With per-cell masks, all alphas of a kind count as dropped if the supernet has no cell of that kind.
     """
     if masks == "shared":
         of_kinds = sample_masks(KINDS, probabilities, groups, generator)

@@ -1,8 +1,8 @@
 """All random numbers of an epoch of a search, drawn on the host before the epoch's first step.
 
-Design choices: all draws follow from seed and epoch. An epoch therefore has the same numbers in any group of seeds, on
-any device, and after any resume. The draws of a smaller last batch are padded to the size of the others; the padding is
-never read.
+Design choices: all draws are determined by the seed and the epoch. An epoch therefore has the same numbers in any group
+of seeds, on any device, and after any resume. The draws of a smaller last batch are padded to the size of the others;
+the padding is never read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def draw_epoch(
 
 
 def part(drawn: Mapping[str, Tensor], prefix: str) -> Tensors:
-    """The draws whose names start with a prefix, by their names without it."""
+    """Select the draws whose names start with the prefix, and remove the prefix from the names."""
     return {name.removeprefix(prefix): values for name, values in drawn.items() if name.startswith(prefix)}
 
 

@@ -1,7 +1,7 @@
 """The clusters stage groups similar operations on an edge of a trained supernet (Figures 1 and 4, Section 5.2).
 
-Beyond the paper, the stage gives the silhouette of each operation within its group, O_p or O_np, and the operations
-that form a cluster of their own.
+In addition to what the paper shows, the stage reports the silhouette of each operation within its group, O_p or O_np,
+and the operations that form a cluster of their own.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from dropnas.space.spaces import edges
 from dropnas.training import determinism, precision
 from dropnas.workspace import Workspace
 
-FEWEST = 3  # least number of operations that have a silhouette
+FEWEST = 3  # smallest number of operations for which silhouettes can be computed
 
 
 def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -31,8 +31,8 @@ def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     The inputs are the prepared dataset and the published search.
 
     Raises:
-        DropnasError: the search is damaged; the edge does not exist; besides zero, the space has fewer than three
-            operations or a group has none; or the features are not finite or all equal.
+        DropnasError: the search is damaged; the edge does not exist; the space has fewer than three operations, or a
+            group without operations, not counting zero; or the features are not finite or are all equal.
     """
     determinism.apply(config.seed, workspace.device, workspace.threads)
     precision.apply("fp32")
@@ -48,7 +48,7 @@ def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Wo
 
 
 def _cell(config: ClustersConfig, supernet: TrainedSupernet, cell: int, gram: Gram) -> ClustersCell:
-    """The entry of one cell in clusters.json."""
+    """Cluster the operations of one cell, and return the cell's entry for clusters.json."""
     kept = supernet.operations()
     every = numbered(supernet.space.operations)
     names = [every[index] for index in kept]

@@ -65,7 +65,10 @@ def load_supernet(folder: Path, classes: int, device: str) -> TrainedSupernet:
 
 
 def choose_images(available: int, wanted: int, seed: int) -> Tensor:
-    """Choose `wanted` different images at random, or all if there are fewer; int64 indices, ascending."""
+    """Choose `wanted` images at random without replacement, or all images if there are fewer.
+
+    Returns int64 indices in ascending order.
+    """
     return torch.randperm(available, generator=generator(seed, "images"))[:wanted].sort().values
 
 
@@ -85,11 +88,11 @@ def grams(
         features: `maps` concatenates the maps of all images, `means` takes their mean over the images.
 
     Returns:
-        For each cell, float64 (operations, operations) without zero, in the order of the space.
+        For each cell, a float64 matrix (operations, operations) in the order of the space, without the operation zero.
     """
     kept = torch.ones(len(supernet.network.kinds), *supernet.alphas.normal.shape, dtype=torch.bool)
     mixture = mixtures(supernet.alphas, kept, supernet.network.kinds)
-    sums: dict[int, Any] = defaultdict(float)  # sums of inner products, or of maps
+    sums: dict[int, Any] = defaultdict(float)  # for each cell, sums of inner products or of maps
     with _captured(supernet, cells, edge) as captured:
         for batch in torch.split(chosen, BATCH):
             pixels = images.batch(batch.to(images.labels.device))
@@ -103,7 +106,7 @@ def grams(
 
 
 def _inner_products(maps: Tensor) -> Gram:
-    """The inner products of the maps of all pairs of operations: (operations, …) to (operations, operations)."""
+    """The inner products of the maps (operations, …) for all pairs of operations, (operations, operations)."""
     points = maps.flatten(1)
     products: Gram = (points @ points.T).cpu().numpy()
     return products
@@ -111,7 +114,7 @@ def _inner_products(maps: Tensor) -> Gram:
 
 @contextmanager
 def _captured(supernet: TrainedSupernet, cells: Sequence[int], edge: int) -> Iterator[dict[int, dict[int, Tensor]]]:
-    """Yield a dict that holds the outputs of the operations in the latest forward pass, by cell and operation."""
+    """Yield a dict that always holds the outputs of the latest forward pass, by cell and operation."""
     found: dict[int, dict[int, Tensor]] = {cell: {} for cell in cells}
     with ExitStack() as stack:
         for cell, outputs in found.items():

@@ -1,8 +1,8 @@
 """The state of the architecture parameters after each epoch: their values, and the genotype that they give.
 
 Design choices: an entry of the history consists of plain numbers, because it is saved in checkpoints. If a method
-prunes, an entry also has the mask of the operations that are left. If a method has its own derivation rule, an entry
-also has the genotype by this rule, or None as long as the rule gives no genotype.
+prunes, an entry also has the mask of the remaining operations. If a method has its own derivation rule, an entry also
+has the genotype that this rule yields, or None until the rule yields one.
 """
 
 import math
@@ -20,7 +20,7 @@ from dropnas.space import derivation
 from dropnas.space.names import SKIP
 from dropnas.space.spaces import SearchSpace
 
-LEFT, GENOTYPE = "left", "genotype"  # further keys of an entry
+LEFT, GENOTYPE = "left", "genotype"  # additional keys of an entry
 
 
 def matrices(architecture: Mapping[str, Tensor]) -> Matrices:
@@ -39,10 +39,10 @@ def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
 
 
 def describe(space: SearchSpace, alphas: Alphas, entry: Matrices) -> Row:
-    """Summarise the alphas of an epoch and their entry of the history.
+    """Summarise an epoch as a row of metrics, from its alphas and its entry in the history.
 
-    The row has the entropy of p over the operations that are left, the number of skip-connects of the genotype, and
-    whether alpha and p give the same genotype.
+    The row has the entropy of p over the remaining operations, the number of skip-connects in the genotype, and whether
+    alpha and p yield the same genotype.
     """
     if LEFT in entry:
         pairs = zip(alphas, torch.tensor(entry[LEFT], device=alphas.normal.device), strict=True)

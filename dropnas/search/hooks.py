@@ -14,10 +14,10 @@ Kind = TypeVar("Kind")
 
 
 def returned(found: Any, kind: type[Kind], hook: str, strategy: str) -> Kind:
-    """Check the type of a hook's result, and return the result.
+    """Return the result of a hook after checking its type.
 
     Raises:
-        DropnasError: the result has another type.
+        DropnasError: the result has the wrong type.
     """
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
         raise _wrong(hook, type(found).__name__, strategy, f"{kind.__name__} is needed")

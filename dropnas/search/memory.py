@@ -1,10 +1,10 @@
 """How many searches train as one group: as many as fit into memory, estimated from measured steps.
 
-Design choices: on a GPU, the memory of each further search is the peak of two searches minus the peak of one. A peak
-covers a step on a whole batch and one on the last batch, their warm-up and CUDA graphs, and what the allocator
-reserves. Each phase of a search is measured in its last epoch, in which all parameters change. On a CPU, a whole step
-may take a minute. Two batches of a few images therefore pass through one supernet, and the memory that autograd keeps
-is extrapolated. The result is compared with the memory that the job requested.
+Design choices: on a GPU, the memory of each further search is the peak of two searches minus the peak of one. A peak is
+measured over a step on a whole batch and one on the last batch, and includes their warm-up, their CUDA graphs and the
+memory that the allocator reserves. Each phase of a search is measured in its last epoch, in which all parameters
+change. On a CPU, a whole step may take a minute. Two batches of a few images therefore pass through one supernet, and
+the memory that autograd keeps is extrapolated. The result is compared with the memory that the job requested.
 """
 
 import gc
@@ -102,7 +102,7 @@ def _release_unused() -> None:
 def _needed(config: SearchConfig, images: ImageArrays) -> float:
     """Estimate the bytes that autograd keeps for a batch of one search, linearly from two small batches."""
     share = make_strategy(config, find_space(config.space)).weight_share
-    parts = 1 if share == 1 else ceil(1 / min(share, 1 - share))  # enough images for one batch for w and one for alpha
+    parts = 1 if share == 1 else ceil(1 / min(share, 1 - share))  # images for a batch to train w and one to train alpha
     few, more = (_kept(replace(config, batch_size=size), _first(images, parts * size)) for size in FEW)
     an_image = (more - few) / (FEW[1] - FEW[0])
     return few + (config.batch_size - FEW[0]) * an_image

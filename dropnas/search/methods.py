@@ -1,8 +1,8 @@
-"""Every search method, by its name in a parameter file. No torch here: `plan` must start fast.
+"""Every search method, by its name in a parameter file.
 
-Design choices: an entry holds everything that the package knows about a method besides its algorithm. A new method
-therefore needs one file and one entry. The fingerprint of a search does not cover this module, so a new entry changes
-no other method's identity.
+Design choices: this module does not import torch, so that `plan` starts fast. An entry holds everything that the
+package knows about a method besides its algorithm. A new method therefore needs one file and one entry. The fingerprint
+of a search does not cover this module, so a new entry changes no other method's identity.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ class SearchMethod:
 
     code: str  # `module:ATTRIBUTE` of its Strategy
     label: str  # its name in tables and texts
-    # its authors' settings, where they differ from the defaults of SearchConfig, which are DropNAS'; `cells` and
-    # `epochs` are those of the first phase
+    # the settings of its authors that differ from the defaults of SearchConfig, which are the settings of DropNAS;
+    # `cells` and `epochs` apply to the first phase
     settings: Mapping[str, Any] = field(default_factory=dict)
     row: str = ""  # the key of its row in the paper's Tables 1 and 2; empty if it has none
     column: str = ""  # the key of its column in Table 4, if the baselines quote its errors from there
@@ -37,7 +37,7 @@ _AS_DARTS: dict[str, Any] = {  # the settings of DARTS' own search, which many m
     "gradient_clip": 5.0,
 }
 
-# To add a method, add a file and an entry. The first seven are presets: their options are in `config.py`.
+# To add a method, add a file and an entry. The first seven methods are presets, whose options are in `config.py`.
 METHODS: dict[str, SearchMethod] = {
     "dropnas": SearchMethod(_DROPOUT, "DropNAS", row="dropnas"),
     "no-alpha-adjust": SearchMethod(_DROPOUT, "no-alpha-adjust"),
@@ -83,7 +83,7 @@ METHODS: dict[str, SearchMethod] = {
         f"{_FOLDER}.proxylessnas:ProxylessNas",
         "ProxylessNAS",
         {
-            "epochs": 160,  # 40 of them to warm up
+            "epochs": 160,  # including 40 epochs of warm-up
             "batch_size": 256,
             "learning_rate": 0.025,
             "learning_rate_min": 0.0,

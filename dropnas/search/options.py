@@ -1,7 +1,8 @@
 """Options of strategies, checked for name, type and range.
 
-Design choices: the check is written by hand, because a search must run with torch and few other packages, and may start
-from Python without a parameter file. The module does not import torch, so that `plan` can use it and start fast.
+Design choices: the check is written by hand, because a search must run with only torch and few other packages
+installed, and may be started from Python without a parameter file. The module does not import torch, so that `plan` can
+use it and start fast.
 """
 
 import operator
@@ -25,7 +26,8 @@ BOUNDS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
 def with_options(base: Options, options: Mapping[str, Scalar], where: str) -> Options:
     """Return `base`, a frozen dataclass, with some options replaced; each is checked for name, type and range.
 
-    A field is a `Literal` of words, a bool, an int or a float. `metadata` may bound a number by ge, gt, le and lt.
+    A field is a `Literal` of words, a bool, an int or a float. The `metadata` of a number may contain bounds: ge,
+    gt, le and lt.
 
     Raises:
         DropnasError: an option is unknown or has a value that it does not accept.

@@ -1,8 +1,8 @@
 """Partial channel connections (Xu et al., 2020): only a part of an edge's channels goes through its operations.
 
 The first C / K channels of a state go through the operations. The other channels bypass them, and are max-pooled on an
-edge of stride 2. The bypassing channels are multiplied by the weight of the edge, appended to the mixed ones and
-shuffled with them in K groups.
+edge of stride 2. The bypassing channels are multiplied by the weight of the edge and appended to the mixed ones. Then
+all channels are shuffled in K groups.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def bypassed(images: Tensor, stride: int) -> Tensor:
 
 
 class PartialOperation(MixedOperation):
-    """An edge that passes one in `proportion` of its `channels` through its operations."""
+    """An edge that passes only a fraction of its `channels`, 1 / `proportion`, through its operations."""
 
     def __init__(self, proportion: int, space: SearchSpace, channels: int, stride: int) -> None:
         super().__init__(space, channels // proportion, stride)

@@ -2,7 +2,7 @@
 
 Design choices: a random architecture has the form of a derived one. Each node gets two different predecessors, and each
 edge gets an operation other than zero. All are drawn uniformly; several operations of the same name (3-skip) are drawn
-separately, as in the search. The number of architectures is the number of seeds of a search method. The stage trains
+separately, as in the search. As many architectures are drawn as a search method has seeds. The stage trains
 nothing, so the module does not import torch.
 """
 

@@ -1,8 +1,8 @@
 """K searches that differ only in their seed, trained as one group of supernets. A single search is a group of one.
 
-Design choices: each search has its own draws, weights, alphas, optimiser averages and history. The group only
-determines the search's index in the tensors. A search therefore gets the same numbers in every group, up to rounding,
-and can continue in any group. All random numbers of an epoch are drawn when the epoch starts, so a state holds no
+Design choices: each search has its own draws, weights, alphas, optimiser averages and history. Only the index of a
+search in the tensors depends on the group. A search therefore gets the same numbers in every group, up to rounding, and
+can continue in any group. All random numbers of an epoch are drawn when the epoch starts, so a state holds no
 generator. If an epoch is resumed, it draws the same numbers again, and the step counter says where to continue.
 """
 
@@ -42,7 +42,7 @@ class SeedGroup:
     Args:
         configs: configurations of the searches; they differ only in the seed.
         images: all training images, on the device.
-        recorder: records the steps as CUDA graphs; None runs them directly.
+        recorder: records the steps as CUDA graphs; if None, the steps run directly.
         backend: computes the convolutions on edges in place of torch's kernels.
         precompile: called with each step before its first run, if steps are recorded.
 
@@ -71,10 +71,10 @@ class SeedGroup:
             batches.apart(len(images), count, generator(config.seed, "held-out images")) for config in configs
         ]
         self.sizes = batches.sizes(len(self.parts[0][0]), self.config.batch_size)
-        self.images_seen = 0  # by all searches, since this process started
+        self.images_seen = 0  # number of images processed by all searches since this process started
         self.stopped = False  # whether the strategy has ended the search
-        self.closing = 0  # number of steps on the host after the batches of this epoch
-        self.phase, self.runs = 0, list[SeedRun]()  # in the order of the configurations
+        self.closing = 0  # number of closing steps, which run on the host after the batches of this epoch
+        self.phase, self.runs = 0, list[SeedRun]()  # `runs` is in the order of the configurations
         self._enter(0)
         for run in self.runs:
             self._note(run)
@@ -86,7 +86,7 @@ class SeedGroup:
 
     @property
     def steps_per_epoch(self) -> int:
-        """The number of batches of the epoch; in the last epoch, plus the closing steps."""
+        """The number of steps of the current epoch: its batches and, in the last epoch, the closing steps."""
         return len(self.sizes) + self.closing
 
     def start_epoch(self, epoch: int) -> None:
@@ -198,7 +198,7 @@ class SeedGroup:
         architecture = {each: values.requires_grad_() for each, values in alphas.items()}
         memory = [returned_tensors(strategy.memory(phase, values), "memory", name) for values in before]
         weights = flat_weights(supernets)
-        # skipping dropped operations changes rounding, so seeds that may be grouped skip none
+        # skipping dropped operations changes rounding, so none are skipped if seeds may be grouped
         static = self.recorder is not None or self.device != "cpu" or self.config.group_seeds
         return SearchState(
             returned(strategy.make_engine(supernets, static, self.backend), Engine, "make_engine", name),
@@ -229,7 +229,7 @@ class SeedGroup:
             values.copy_(drawn[name])
 
     def _graphed(self, variant: str) -> GraphedPrograms:
-        """The programs of a variant: one for whole batches, one for a smaller last batch."""
+        """The programs of a variant: one for whole batches and, if the last batch is smaller, another one for it."""
         step = Step(self.config, self.strategy, self.state, self.tables, self.draws, self.images, variant)
         programs: dict[Any, Callable[[], None]] = {size: partial(step, size) for size in dict.fromkeys(self.sizes)}
         changed = [*self.state.tensors(), *self.tables.tensors()]
@@ -268,7 +268,7 @@ class SeedGroup:
         }
 
     def _tensors(self) -> Tensors:
-        """Everything outside the supernets that changes: (K, ...), or a scalar that all seeds share."""
+        """All tensors outside the supernets that training changes: (K, ...), or scalars that all seeds share."""
         state, tables = self.state, self.tables
         slots = [
             (f"{kind}.{name}.{number}", tensor)

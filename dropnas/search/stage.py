@@ -62,7 +62,8 @@ def run_group(
     result.json, supernet.safetensors and, if the strategy has its own derivation rule, genotype.json.
 
     Returns:
-        for each search its error, or the size of its group and the group's images_per_second since this start.
+        for each search its error or, if it finished, the size of its group (`group`) and the throughput of the group
+        since this start (`images_per_second`).
     """
     workspace = workspaces[0]
     _set_up(configs[0], workspace)
@@ -79,7 +80,7 @@ def run_group(
 
 
 def first(configs: Sequence[SearchConfig], inputs: Sequence[Path], workspaces: Sequence[Workspace]) -> list[int]:
-    """Choose the searches to train now: those that can continue at the earliest step, as many as fit into memory."""
+    """Choose the searches to train now: those at the earliest step, or as many of these as fit into memory."""
     checkpoints = [Checkpoints(workspace.scratch, workspace.identity, silent) for workspace in workspaces]
     alike, workspace = list(common_checkpoint(checkpoints)), workspaces[0]
     if not make_strategy(configs[0], find_space(configs[0].space)).groups_seeds:
@@ -95,7 +96,7 @@ def first(configs: Sequence[SearchConfig], inputs: Sequence[Path], workspaces: S
 
 
 def even_part(count: int, most: int) -> int:
-    """The size of the largest part when `count` is split evenly into parts of at most `most`."""
+    """The size of the largest part if `count` is split evenly into as few parts of at most `most` as possible."""
     parts = -(-count // most)
     return -(-count // parts)
 

@@ -1,4 +1,4 @@
-"""The tensors that K seeds of a search train (the first axis is the seed), and passes through the K supernets."""
+"""The tensors that K seeds of a search train, with the seed as first axis, and passes through the K supernets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from dropnas.training.optimisers import SGD, Adam
 from dropnas.training.precision import autocast
 
 Tensors = dict[str, Tensor]
-Matrices = dict[str, Any]  # rows of numbers for normal and reduce; further architecture parameters by name
+Matrices = dict[str, Any]  # nested lists of numbers: `normal`, `reduce`, and `further` architecture parameters by name
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class SearchState:
     architecture: dict[str, Tensor]  # leaf tensors (K, ...) by name; `alphas` is (K, 2, edges, operations)
     memory: dict[str, Tensor]  # the strategy's own state by name, each (K, ...)
     weight_optimiser: SGD
-    architecture_optimiser: SGD | Adam  # of `architecture` in its order
-    precision: Precision  # of the passes
+    architecture_optimiser: SGD | Adam  # for the values of `architecture`, in their order
+    precision: Precision  # the precision of the passes
 
     @property
     def alphas(self) -> Tensor:
@@ -41,11 +41,11 @@ class SearchState:
         return self.architecture[ALPHAS]
 
     def of_cells(self, of_kinds: Tensor) -> Tensor:
-        """Expand values of the two kinds, (K, 2, edges, operations), to each cell, (K, cells, ...)."""
+        """Expand values for the kinds of cells, (K, 2, edges, operations), to values for the cells, (K, cells, ...)."""
         return torch.where(self._is_reduction, of_kinds[:, 1:], of_kinds[:, :1])
 
     def sum_of_kinds(self, of_cells: Tensor) -> Tensor:
-        """Sum values of cells, (K, cells, ...), over the cells of each kind, (K, 2, ...)."""
+        """Sum values for the cells, (K, cells, ...), over all cells of the same kind. Returns (K, 2, ...)."""
         parts = (of_cells.masked_fill(self._is_reduction, 0), of_cells.masked_fill(~self._is_reduction, 0))
         return torch.stack([part.sum(dim=1) for part in parts], dim=1)
 
@@ -65,7 +65,7 @@ class SearchState:
         Args:
             images, labels: (K, B, 3, H, W) and (K, B).
             mixing, kept, update_statistics, paths: see `Engine.mix`.
-            precision: replaces the state's precision.
+            precision: if given, is used instead of the precision of the state.
         """
         with autocast(precision or self.precision, self.weights.device.type):
             logits = self.engine.mix(images, mixing, kept, update_statistics, paths)
@@ -73,7 +73,7 @@ class SearchState:
         return each.view(labels.shape).mean(dim=1), logits
 
     def gradients(self, losses: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-        """The gradients of the losses (K,) in w, (K, weights), and in further tensors."""
+        """The gradients of the losses (K,) with respect to w, shape (K, weights), and to each further tensor."""
         found = torch.autograd.grad(losses.sum(), [*self._parameters, *others], materialize_grads=True)
         of_weights = torch.cat([gradient.flatten() for gradient in found[: len(self._parameters)]])
         return of_weights.view_as(self.weights), *found[len(self._parameters) :]
@@ -122,8 +122,8 @@ class SeedRun:
     trained: Tensor  # indices of the images that train w
     held_out: Tensor  # indices of the other images
     supernet: Supernet
-    architecture: Tensors  # as in SearchState, without the axis of the seeds
-    memory: Tensors  # as in SearchState, without the axis of the seeds
+    architecture: Tensors  # as in SearchState, but without the first axis (seeds)
+    memory: Tensors  # as in SearchState, but without the first axis (seeds)
     history: list[Matrices] = field(default_factory=list)  # the parameters at the start and after each epoch
 
     @property

@@ -1,11 +1,12 @@
-"""The building blocks of operations, computed for several equal operations at once.
+"""The building blocks of operations, computed for several operations of the same kind at once.
 
-Design choices: maps are (B, H, W, E * K * C), contiguous. They hold the maps of E operations side by side in the
-channels, each for K supernets. The modules, their weights and their running statistics are the plain supernet's; only
-the computation differs. A mixing weight is the scale of the batch norm that ends its operation. Weighting therefore
-needs no extra pass over the maps, and the gradient of the weight comes with the gradient of the norm. Batch norm is
-torch's own on every device. It writes the batch statistics to new tensors instead of the running statistics, whose
-update is decided later (`running_statistics`). If maps are bfloat16, statistics and scales are in single precision.
+Design choices: feature maps are contiguous and have the shape (B, H, W, E * K * C). Their channels contain the maps of
+E operations side by side, each for K supernets. The modules, their weights and their running statistics belong to the
+plain supernets; only the computation differs. Each mixing weight is applied as the scale of the batch norm at the end
+of its operation. Weighting therefore needs no extra pass over the maps, and the gradient of the weight is computed with
+that of the norm. Batch norm is torch's own on every device. It writes the batch statistics to new tensors instead of
+the running statistics, whose update is decided later (`running_statistics`). If maps are bfloat16, statistics and
+scales are in single precision.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor:
 
 
 def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Tensor:
-    """Depthwise convolutions of E operations, of stride 1 and with the given dilation instead of the layers' own."""
+    """Depthwise convolutions of E operations. Stride 1 and the given dilation replace the settings of the layers."""
     return depthwise(maps, side_by_side([layer.weight for layer in layers]).to(maps.dtype), dilation)
 
 
@@ -57,7 +58,7 @@ def batch_norm(
     The scale and the shift, both (C,), are applied if given, then ReLU if `rectify` is set.
     """
     mean, variance = wide(maps.new_empty(0)).new_zeros(2, maps.shape[-1]).unbind()
-    images, momentum = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W), same memory; momentum 1: only this batch counts
+    images, momentum = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W), a view; momentum 1 keeps this batch only
     scale = None if scale is None else scale.contiguous()  # torch's backward pass assumes a contiguous scale
     normal = torch.batch_norm(images, scale, shift, mean, variance, True, momentum, epsilon, False)
     if rectify:
@@ -72,7 +73,10 @@ def normed(
     scales: Sequence[Tensor] | None = None,
     rectify: bool = False,
 ) -> Tensor:
-    """Batch norm of E operations without affine parameters, then their scales and ReLU, if given."""
+    """Apply the batch norms of E operations, which have no affine parameters.
+
+    The scales are applied if given, then ReLU if `rectify` is set.
+    """
     scale = None if scales is None else side_by_side(scales)
     normal = batch_norm(maps, scale, norms[0].eps, rectify)
     statistics.note(norms, normal.mean, normal.variance)
@@ -80,7 +84,7 @@ def normed(
 
 
 def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], statistics: RunningStatistics) -> Tensor:
-    """One batch norm for E equal norms (E, K) of the same maps; the running statistics of all of them are updated."""
+    """Normalise maps once for E operations with identical norms (E, K); the statistics are noted for all norms."""
     normal = batch_norm(maps, None, norms[0][0].eps)
     for each in norms:
         statistics.note(each, normal.mean, normal.variance)
@@ -93,9 +97,10 @@ def reduced(
     statistics: RunningStatistics,
     scales: Sequence[Tensor] | None = None,
 ) -> Tensor:
-    """Apply E FactorizedReduce operations in K supernets to the same maps after ReLU.
+    """Apply E FactorizedReduce operations in K supernets to the same maps, to which ReLU has been applied.
 
-    The layers are (E, K). The result is (B, ceil(H / 2), ceil(W / 2), E * K * C).
+    `layers` contains K modules for each of the E operations. The result has the shape
+    (B, ceil(H / 2), ceil(W / 2), E * K * C).
     """
     height, width = rectified.shape[1:3]
     straight = rectified[:, ::2, ::2]
@@ -107,7 +112,7 @@ def reduced(
 
 
 def _half(maps: Tensor, layers: Sequence[Sequence[nn.Conv2d]]) -> Tensor:
-    """One of the two 1x1 convolutions of each operation, given as layers (E, K): the result is (B, H, W, E, K, C')."""
+    """Apply one of the two 1x1 convolutions of each operation, given as layers (E, K). Returns (B, H, W, E, K, C')."""
     of_seeds = zip(*layers, strict=True)
     matrices = torch.stack([side_by_side([layer.weight for layer in alike]).flatten(1) for alike in of_seeds])
     mixed = pointwise(maps.contiguous(), matrices.to(maps.dtype))

@@ -2,8 +2,8 @@
 
 Design choices: edges that leave the same state share its ReLU, its grids (see `layout`), its poolings and the batch
 norms of these poolings. Their other operations are computed side by side, by torch's kernels or by those of a backend.
-The same cell of K supernets of equal shape is computed as one cell with K times as many channels, in which each
-operation is K modules. A single supernet is the case K = 1.
+The same cell of K supernets with the same structure is computed as one cell with K times as many channels, in which
+each operation consists of K modules. A single supernet is the case K = 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,13 +28,13 @@ from dropnas.space.spaces import NODES
 def separable(
     maps: Tensor, layers: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics
 ) -> Tensor:
-    """Finish separable convolutions of one kernel size, side by side, after their first depthwise convolution."""
+    """Apply the layers that follow the first depthwise convolution, for separable convolutions of one kernel size."""
     maps = normed(pointwise_of(maps, layers[2]), layers[3], statistics, rectify=True)
     return normed(pointwise_of(depthwise_of(maps, layers[5], 1), layers[6]), layers[7], statistics, rows)
 
 
 def dilated(maps: Tensor, layers: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
-    """Finish dilated convolutions of one kernel size, side by side, after their depthwise convolution."""
+    """Apply the layers that follow the depthwise convolution, for dilated convolutions of one kernel size."""
     return normed(pointwise_of(maps, layers[2]), layers[3], statistics, rows)
 
 
@@ -57,8 +57,8 @@ def mixed_cell(
     Args:
         cells: the same cell of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        backend: computes the convolutions and the shared maps of the edges that leave a state, in place of torch's
-            kernels. It is used only if all operations on these edges are computed.
+        backend: replaces torch's kernels for the convolutions on the edges that leave a state, and for mixing the
+            outputs that these edges share. It is used only if all operations on these edges are computed.
         channels: selects the channels of a state that go through the operations.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
@@ -114,7 +114,7 @@ def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> l
 
 
 def _parted(operations: Sequence[Alike], kinds: tuple[type[nn.Module], ...]) -> tuple[list[Alike], list[Alike]]:
-    """Split the operations into those of the given kinds, and the others."""
+    """Split the operations into those of the given kinds and all others."""
     found = [alike for alike in operations if alike[0].is_a(*kinds)]
     return found, [alike for alike in operations if not alike[0].is_a(*kinds)]
 
@@ -137,7 +137,7 @@ def _add(
 
 
 def _side_by_side(state: State, alike: Sequence[Edge], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
-    """The weighted outputs of operations of one name that the engine knows, side by side in the channels."""
+    """The weighted outputs of known operations with the same name, side by side in the channels."""
     if alike[0].is_a(FactorizedReduce):
         layers: Any = [edge.modules for edge in alike]
         return reduced(state.rectified, layers, statistics, rows)
@@ -145,7 +145,7 @@ def _side_by_side(state: State, alike: Sequence[Edge], rows: Sequence[Tensor], s
 
 
 def _begun(state: State, alike: Sequence[Edge]) -> Tensor:
-    """The first depthwise convolutions of equal operations, side by side; dilated ones on grids if possible."""
+    """The first depthwise convolutions of operations with the same name; dilated ones work on grids if possible."""
     kernels = side_by_side([layer.weight for layer in steps(alike)[1]]).to(state.maps.dtype)
     odd = alike[0].is_a(DilConv) and state.stride == 1 and not state.on_grids
     on_grids = alike[0].is_a(DilConv) and not odd
@@ -157,7 +157,7 @@ def _shared(
     state: State, shared: Sequence[Alike], names: Sequence[str], weights: MixingWeights, statistics: RunningStatistics
 ) -> Shared:
     """The outputs of all operations without parameters, and their mixing weights on each edge."""
-    nodes = {edge.node: edge.slot // len(names) for alike in shared for edge in alike}  # from node to edge index
+    nodes = {edge.node: edge.slot // len(names) for alike in shared for edge in alike}  # the edge to each node
     entries = [[_slots(names, alike[0].name, nodes[node]) for alike in shared] for node in sorted(nodes)]
     maps = [_answer(state, alike, statistics) for alike in shared]
     return Shared(sorted(nodes), weights.matrix(entries), maps)
@@ -169,7 +169,7 @@ def _slots(names: Sequence[str], name: str, edge: int) -> list[int]:
 
 
 def _answer(state: State, alike: Sequence[Edge], statistics: RunningStatistics) -> Tensor:
-    """The common output of equal operations without parameters."""
+    """The common output of operations that have the same name and no parameters."""
     if alike[0].is_a(Identity):
         return state.maps
     pool, *_ = alike[0].modules[0].children()

@@ -1,11 +1,11 @@
-"""A depthwise convolution of stride 1 on maps with the channels last, with fast gradients.
+"""Depthwise convolution with stride 1 for channels-last maps, with fast gradients.
 
 Design choices: with the channels last, a CPU's depthwise kernels run close to the speed of its memory, with two
 exceptions. The first is dilated convolutions: they are computed as undilated ones, on regrouped pixels
 (`layout.to_grids`). The second is the gradient of a kernel wider than three: it is computed three columns at a time.
 The gradient of the maps is the output's gradient convolved with the flipped kernel. Maps that several convolutions read
-are stored once and repeated in the backward pass. Small maps are multiplied by matrices instead (`small_maps`). The
-result differs from torch's only by the order of the sums.
+are stored once and repeated in the backward pass. On small maps, convolutions are computed as matrix products instead
+(`small_maps`). The result differs from torch's only in the order of the sums.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ class _Depthwise(torch.autograd.Function):
 
 
 class _Multiplied(torch.autograd.Function):
-    """The convolutions of small maps, as products of each channel with a matrix."""
+    """Convolutions of small maps, in which each channel is multiplied by a matrix."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:
@@ -99,7 +99,7 @@ def _repeated(maps: Tensor, kernels: Tensor) -> Tensor:
 
 
 def _added(maps: Tensor, channels: int) -> Tensor:
-    """Add the parts (B, H, W, C) that are side by side; torch's own sum is slow on a CPU."""
+    """Sum the parts (B, H, W, C) that are side by side in the channels. On a CPU, torch's own sum is slow."""
     parts = maps.view(*maps.shape[:-1], -1, channels)
     if parts.shape[-2] == 1:
         return maps

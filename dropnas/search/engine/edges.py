@@ -1,8 +1,8 @@
-"""The states of a cell, the edges that leave them, and the sums at the nodes.
+"""The states of a cell, the edges that leave these states, and the sums that form the nodes.
 
 Design choices: all edges that leave a state need its ReLU and its four grids (see `layout`), which are therefore
-computed once, on first use. Dilated convolutions work on the grids. A node therefore has two sums, one of maps and one
-of grids, which are added at the end.
+computed once, on first use. Dilated convolutions work on the grids, so a node has two sums, one over maps and one over
+grids, which are combined at the end.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class State:
     """A state of a cell, with everything that the edges from it share."""
 
     def __init__(self, maps: Tensor, stride: int, seeds: int) -> None:
-        """Take the maps (B, H, W, K * C) of K seeds."""
+        """Create a state from its maps (B, H, W, K * C) for K seeds."""
         self.maps, self.stride, self.seeds = maps, stride, seeds
 
     @cached_property
@@ -40,29 +40,35 @@ class State:
 
     @cached_property
     def grids(self) -> Tensor:
-        """Maps on which undilated convolution replaces dilation 2: at stride 2 the even grid, else all four grids."""
+        """The maps on which undilated convolutions replace those of dilation 2.
+
+        These are the even grid at stride 2, and all four grids otherwise.
+        """
         return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else to_grids(self.rectified)
 
     @property
     def on_grids(self) -> bool:
-        """Whether dilated convolutions give their output on four grids."""
+        """Whether the output of dilated convolutions is stored as four grids."""
         return self.stride == 1 and divides(self.maps)
 
 
 class AllChannels:
-    """How states enter the operations of a cell, and how a node is formed: here all channels take part."""
+    """Defines which channels of a state go through the operations, and how nodes are formed.
+
+    In this class, all channels go through the operations.
+    """
 
     def entering(self, state: int, maps: Tensor) -> Tensor:
         """The channels (B, H, W, K * C') of a state (B, H, W, K * C) that go through the operations."""
         return maps
 
     def node(self, node: int, maps: Tensor) -> Tensor:
-        """Form a node (B, H, W, K * C), counted from 0, from the sum of its operations (B, H, W, K * C')."""
+        """Form a node (B, H, W, K * C) from the sum of its operations (B, H, W, K * C'). Nodes are counted from 0."""
         return maps
 
 
 class Sum:
-    """The sum at a node: of maps, and of grids of maps."""
+    """The sum that forms a node, kept separately for maps and for grids."""
 
     def __init__(self) -> None:
         self.maps: Tensor | None = None
@@ -103,12 +109,12 @@ class Edge(NamedTuple):
     name: str  # name of the operation in the search space
 
     def is_a(self, *kinds: type[nn.Module]) -> bool:
-        """Whether the engine knows the operation and it is of one of these kinds."""
+        """Whether the operation is an instance of one of these classes and the engine knows it."""
         return not self.is_opaque and isinstance(self.modules[0], kinds)
 
     @property
     def is_opaque(self) -> bool:
-        """Whether the engine does not know the operation and calls its modules unchanged."""
+        """Whether the operation is unknown to the engine, which then calls its modules unchanged."""
         return is_opaque(self.name, self.modules[0])
 
 
@@ -124,6 +130,6 @@ class Shared(NamedTuple):
 
 
 def steps(alike: Sequence[Edge]) -> list[list[Any]]:
-    """The layers of equal operations, regrouped: for each layer, the modules of all operations and seeds."""
+    """Regroup the modules of operations with the same name: for each layer, list those of all operations and seeds."""
     modules = [module for edge in alike for module in edge.modules]
     return [list(step) for step in zip(*(module.children() for module in modules), strict=True)]

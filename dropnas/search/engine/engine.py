@@ -1,9 +1,9 @@
-"""K supernets of equal shape, computed as one network: faster than the plain supernet, equal up to rounding.
+"""K supernets with the same structure, computed as one network. The results equal the plain supernet's up to rounding.
 
 Design choices: weights and running statistics stay in the plain supernets; only the forward pass differs. A static
-step, which a CUDA graph needs, computes all operations, masked or not. A dropped operation then has weight zero and
-gradient zero. If the step is not static, the host reads the masks and skips operations that no seed keeps. In both
-cases the running statistics of dropped operations do not change.
+step, which a CUDA graph needs, computes all operations, including dropped ones, which get weight zero and gradient
+zero. If the step is not static, the host reads the masks and skips operations that no seed keeps. In both cases the
+running statistics of dropped operations do not change.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ Computed = list[list[list[bool]]]
 
 
 class Engine:
-    """Supernets of equal shape in training mode; their parameters and buffers stay where they are.
+    """Computes supernets with the same structure in training mode. Their parameters and buffers stay where they are.
 
     Args:
         supernets: K supernets of the same space, channels, cells and classes, on one device.
@@ -34,7 +34,7 @@ class Engine:
 
     def __init__(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None = None) -> None:
         self.supernets, self.static, self.backend = tuple(supernets), static, backend
-        self.candidates: Computed | None = None  # what a static step computes, for each cell and edge; None is all
+        self.candidates: Computed | None = None  # what a static step computes, for each cell and edge; None means all
         self._weights, self._users = UpdateWeights(self.supernets), UsersBuffers(self.supernets)
 
     def mix(
@@ -49,10 +49,10 @@ class Engine:
 
         Args:
             mixing: weights of the operations, (K, cells, edges, operations).
-            kept: bool mask of the same shape, on the same device; operations with False have no weight and no gradient.
-                None keeps all.
+            kept: bool mask with the shape and device of `mixing`. Where it is False, the operation has no weight and no
+                gradient. None keeps all operations.
             update_statistics: whether the running statistics of batch norms are updated.
-            paths: factors of each edge's output for each image, (K, cells, edges, B); None means 1.
+            paths: for each image, factors for the outputs of the edges, (K, cells, edges, B); None means 1.
 
         Raises:
             DropnasError: mixing weights or masks have the wrong shape or device.

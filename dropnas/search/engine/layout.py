@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 def on_cpu(maps: Tensor) -> bool:
-    """Whether to compute as on a CPU; a GPU uses other operations with the same results."""
+    """Whether the maps are on a CPU; on a GPU, other operations with the same results are used."""
     return maps.device.type == "cpu"
 
 
 def divides(maps: Tensor) -> bool:
-    """Whether maps split into four grids of equal size, that is, both sides are even."""
+    """Whether maps can be split into four grids of equal size, which requires even height and width."""
     return maps.shape[1] % 2 == 0 and maps.shape[2] % 2 == 0
 
 

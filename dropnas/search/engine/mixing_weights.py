@@ -24,9 +24,9 @@ class MixingWeights:
     """The mixing weights of a cell in K supernets."""
 
     weights: Tensor  # (K, edges * operations), zero for dropped operations
-    channels: int  # C of the cell's nodes
+    channels: int  # number C of channels of each node
     computed: Sequence[Sequence[bool]]  # the operations that are computed, for each edge
-    paths: Tensor | None = None  # factors of each edge's output for each image, (K, edges, B); None means 1
+    paths: Tensor | None = None  # for each image, factors for the outputs of the edges, (K, edges, B); None means 1
 
     @cached_property
     def _rows(self) -> tuple[Tensor, ...]:
@@ -37,7 +37,10 @@ class MixingWeights:
         return self._rows[slot]
 
     def path(self, edge: int, like: Tensor) -> Tensor:
-        """The factors of an edge, for maps (B, H, W, K * C) or for their four grids: (B or 4 B, 1, 1, K * C)."""
+        """The factors of an edge, to multiply maps (B, H, W, K * C) or their four grids.
+
+        The shape is (B, 1, 1, K * C) for maps, or (4 B, 1, 1, K * C) for grids.
+        """
         assert self.paths is not None
         factors = self.paths[:, edge].t().to(like.dtype)[:, None, :, None]  # (B, 1, K, 1)
         grids = len(like) // len(factors)
@@ -49,7 +52,10 @@ class MixingWeights:
         return chosen
 
     def matrix(self, entries: Entries) -> Tensor:
-        """A matrix (K, rows, columns) of sums of weights; all entries of a column sum the same number of slots."""
+        """A matrix (K, rows, columns) of sums of weights.
+
+        The entries of a column are all sums over the same number of slots.
+        """
         if not entries:
             return self.weights.new_empty(len(self.weights), 0, 0)
         rows, columns = len(entries), len(entries[0])
@@ -59,7 +65,8 @@ class MixingWeights:
             parts = chosen.view(len(chosen), rows, -1).split(counts, dim=-1)  # type: ignore[no-untyped-call]
             return torch.stack([part.sum(-1) for part in parts], dim=-1)
         chosen = chosen.view(len(chosen), rows, columns, -1)
-        return chosen.squeeze(-1) if chosen.shape[-1] == 1 else chosen.sum(-1)  # squeeze is a view, backward too
+        # `squeeze` makes no copy, not even in the backward pass
+        return chosen.squeeze(-1) if chosen.shape[-1] == 1 else chosen.sum(-1)
 
 
 class _Chosen(torch.autograd.Function):
@@ -80,5 +87,5 @@ class _Chosen(torch.autograd.Function):
 
 @cache
 def _index(slots: tuple[int, ...], device: torch.device) -> Tensor:
-    """The slots as a tensor, copied to the device once, before a step is recorded."""
+    """The slots as a tensor, which is copied to the device only once, before any step is recorded."""
     return torch.tensor(slots, device=device)

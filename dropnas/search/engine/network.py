@@ -1,4 +1,4 @@
-"""The pass from images to logits: K supernets of equal shape, as groups of channels of one network.
+"""The forward pass from images to logits. K supernets of the same structure form groups of channels in one network.
 
 Design choices: the seeds are side by side in the channels, so that one kernel serves all of them; no operation mixes
 seeds. The modules of the supernets are used unchanged. After the stem, maps have their channels last. Under autocast,

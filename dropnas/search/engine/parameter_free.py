@@ -1,9 +1,9 @@
 """Mixes the operations without parameters, whose outputs are the same for all edges from a state.
 
 Design choices: only the mixing weights differ between edges. One small matrix product therefore mixes the stacked
-outputs for all edges, and another one mixes the gradients. Edges and operations need no separate passes over the maps.
-The gradient of a mixing weight is a sum over millions of values. A GPU sums many parts in parallel, and adds the parts
-in the type of the weights.
+outputs for all edges, and another one mixes the gradients. This avoids separate passes over the maps for each edge and
+operation. The gradient of a mixing weight is a sum over millions of values. A GPU sums many parts in parallel, and adds
+the parts in the type of the weights.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class _Mixed(torch.autograd.Function):
 
 
 def mix_parameter_free(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """For each edge, the sum of the maps, each (B, H, W, K * C), times their weights (K, edges, maps)."""
+    """For each edge, the weighted sum of the maps. Each map is (B, H, W, K * C), the weights are (K, edges, maps)."""
     mixed: tuple[Tensor, ...] = _Mixed.apply(weights, *maps)  # type: ignore[no-untyped-call]
     return mixed
 
@@ -46,8 +46,8 @@ def mix_parameter_free(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor,
 def _parts(weights: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
     """The weights in the type of the maps.
 
-    If that type is shorter, each weight is given as two numbers of that type, whose sum is the weight. A single number
-    would round small differences away.
+    If that type has lower precision, each weight is given as the sum of two numbers of that type. A single number would
+    round small differences away.
     """
     if weights.dtype == dtype:
         return (weights,)
@@ -56,7 +56,7 @@ def _parts(weights: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
 
 
 def _product(parts: Sequence[Tensor], matrices: Tensor) -> Tensor:
-    """The product of the weights, given by their parts, with matrices."""
+    """The product of the weights with matrices, where the weights are the sum of `parts`."""
     first, *rest = parts
     return torch.baddbmm(rest[0] @ matrices, first, matrices) if rest else first @ matrices
 
@@ -70,7 +70,7 @@ def _scalar_products(rows: Tensor, others: Tensor, wide: torch.dtype) -> Tensor:
         return rows.to(wide) @ others.to(wide).transpose(1, 2)
     parts, product = (gcd(rows.shape[2], PARTS), -1), torch.bmm
     if rows.dtype != wide:
-        product = partial(torch.bmm, out_dtype=wide)  # otherwise each part would be rounded
+        product = partial(torch.bmm, out_dtype=wide)  # otherwise the sum of each part would be rounded
     # (K, parts, ..., values)
     left, right = (each.view(*each.shape[:2], *parts).transpose(1, 2) for each in (rows, others))
     return torch.stack([product(*of_one).sum(0) for of_one in zip(left, right.transpose(2, 3), strict=True)])

@@ -41,7 +41,7 @@ class PartialEngine(Engine):
 
 
 class PartialChannels(AllChannels):
-    """The part of the channels that passes through the operations, for K supernets with edge weights (K, edges)."""
+    """Passes only some channels through the operations; `of_edges` has the edge weights of K supernets, (K, edges)."""
 
     def __init__(self, proportion: int, of_edges: Tensor, input_stride: int) -> None:
         incoming = list(range(INPUTS, INPUTS + NODES))

@@ -1,8 +1,8 @@
 """1x1 convolutions of several groups of channels, side by side, as matrix products.
 
-Design choices: each product reads its group's channels in place and writes its output in the same layout. Nothing is
-therefore regrouped in memory, forward or backward. On a CPU, where products of narrow matrices are slow, a few narrow
-groups are computed as one block-diagonal product.
+Design choices: each product reads its group's channels in place and writes its output in the same layout. Neither the
+forward nor the backward pass therefore rearranges data in memory. On a CPU, where products of narrow matrices are slow,
+a few narrow groups are computed as one block-diagonal product.
 """
 
 from typing import Any
@@ -44,13 +44,13 @@ def pointwise(maps: Tensor, matrices: Tensor) -> Tensor:
 
 
 def _are_narrow(maps: Tensor, matrices: Tensor) -> bool:
-    """Whether the groups are faster as one product."""
+    """Whether the groups are so narrow that a single product is faster."""
     groups, rows, columns = matrices.shape
     return groups > 1 and max(rows, columns) <= NARROW and maps.shape[-1] <= WIDEST and layout.on_cpu(maps)
 
 
 def _multiplied(maps: Tensor, matrices: Tensor) -> Tensor:
-    """The products of the groups of maps with matrices (G, C, C')."""
+    """Multiply each group of channels by its matrix; the matrices are (G, C, C')."""
     groups, _, channels = matrices.shape
     out = maps.new_empty(*maps.shape[:-1], groups * channels)
     torch.bmm(_grouped(maps, groups), matrices, out=_grouped(out, groups))

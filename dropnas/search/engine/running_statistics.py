@@ -19,13 +19,13 @@ from dropnas.search.supernet import Supernet
 class RunningStatistics:
     """The batch statistics that the norms of a pass computed.
 
-    Norms that are noted together form a group: their channels are side by side in one tensor. The groups are in the
-    order of the pass. A norm that is applied several times occurs once for each application.
+    The norms of one call of `note` form a group, whose channels are side by side in one tensor. The groups are in the
+    order of the pass. A norm that is applied several times is listed once for each application.
     """
 
     norms: list[Sequence[nn.BatchNorm2d]] = field(default_factory=list)
-    means: list[Tensor] = field(default_factory=list)  # of each group side by side, each (norms * C,)
-    variances: list[Tensor] = field(default_factory=list)  # of each group, unbiased, each (norms * C,)
+    means: list[Tensor] = field(default_factory=list)  # the means of each group, side by side, (norms * C,)
+    variances: list[Tensor] = field(default_factory=list)  # the unbiased variances of each group, likewise
 
     def note(self, norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor) -> None:
         """Store the batch statistics of these norms."""
@@ -53,7 +53,7 @@ class RunningStatistics:
 
 
 class UpdateWeight(NamedTuple):
-    """A norm's momentum for each channel, (C,), and the number of batches that it counts: 0 or 1, shape ()."""
+    """A norm's momentum for each channel, (C,), and the number of batches to count, a scalar tensor (0 or 1)."""
 
     momentum: Tensor
     batches: Tensor

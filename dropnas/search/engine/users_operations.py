@@ -45,7 +45,7 @@ def called(modules: Sequence[nn.Module], maps: Tensor, stride: int, name: str) -
 
 
 class UsersBuffers:
-    """The buffers of those operations of K supernets that the engine does not know."""
+    """The buffers of all operations in K supernets that the engine does not know."""
 
     def __init__(self, supernets: Sequence[Supernet]) -> None:
         self._buffers = [
@@ -67,6 +67,7 @@ class UsersBuffers:
         flat = None if kept is None else kept.flatten(1)
         for (buffer, number, slot), old in zip(self._buffers, before, strict=True):
             if not update:
-                buffer.data.copy_(old)  # `data`: autograd would reject a change of this buffer, which it never reads
+                # without `data`, autograd would reject this change, although it never reads the buffer
+                buffer.data.copy_(old)
             elif flat is not None:
                 buffer.data.copy_(torch.where(flat[number, slot], buffer, old))
