@@ -31,7 +31,7 @@ class EpochTables:
 
     @classmethod
     def empty(cls, weights: Tensor, steps: int) -> "EpochTables":
-        """Create empty tables for K seeds, with the dtype and device of their `weights` (K, weights)."""
+        """Create empty tables for K seeds, with the dtype and device of `weights` (K, weights)."""
         losses = weights.new_zeros(len(weights), steps)
         return cls(losses.new_zeros(1, dtype=torch.int64), losses, torch.zeros_like(losses, dtype=torch.int64))
 

@@ -148,7 +148,7 @@ class Strategy:
         return {}
 
     def end_epoch(self, epoch: int, run: SeedRun) -> bool:
-        """Runs after each epoch, and may change the memory. Return whether the search ends here."""
+        """Finish an epoch, possibly changing the memory; return whether the search ends here."""
         return False
 
     def derive(self, run: SeedRun) -> Genotype | None:

@@ -1,10 +1,10 @@
 """The plain supernet (Sections 2.1 and 4.2), written to be read alongside the paper.
 
 Design choices: the modules, and therefore `parameters()`, begin with the stem, continue with the cells and end with the
-classifier. A cell has first its two preprocessing operations, then its edges, ordered by node and predecessor. An edge
-has its operations in the order of the space. Dropped operations are not computed. The alphas are not part of the
-supernet: a forward pass takes the mixing weights. Batch norms in operations, after poolings and in the preprocessing
-have no affine parameters. As in DARTS, the stem's batch norm does have affine parameters.
+classifier. Each cell begins with its two preprocessing operations, followed by its edges, ordered by node and
+predecessor. The operations on an edge are in the order of the space. Dropped operations are not computed. The alphas
+are not part of the supernet: a forward pass takes the mixing weights. Batch norms in operations, after poolings and in
+the preprocessing have no affine parameters. As in DARTS, the stem's batch norm does have affine parameters.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -41,7 +41,7 @@ class Remote:
     path: str  # its path in this file system
 
     def index(self) -> dict[str, list[str]]:
-        """Return the versions of each complete run, by its folder; two versions of the same run are a conflict.
+        """Map the folder of each complete run to its versions; two versions of the same run are a conflict.
 
         Raises:
             DropnasError: the remote cannot be reached.

@@ -8,7 +8,7 @@ when its Phi falls below 0.4 / N, where N is the number of operations. At least 
 search ends when each edge has one operation.
 
 Sources: we are sure of the algorithm, but all constants come from third-party code (cogsys-tuebingen/uninas). We
-compared these constants, the 50 epochs, the batch size of 64 and the clipping of the alphas' gradient with the paper
+checked these constants, the 50 epochs, the batch size of 64 and the clipping of the alphas' gradient against the paper
 only from memory. For the 8 cells, the 16 channels and the equal initial alphas, memory is our only source. It is
 uncertain which edges a node keeps, and whether N shrinks when operations leave an edge.
 

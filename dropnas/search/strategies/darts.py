@@ -30,7 +30,7 @@ from dropnas.training.config import Precision
 
 @dataclass(frozen=True)
 class NoOptions:
-    """DARTS has no options; the strategy's name selects the first or the second order."""
+    """DARTS has no options; the name of the strategy selects the first-order or the second-order variant."""
 
 
 class Darts(TwoLevel):
@@ -49,7 +49,7 @@ class Darts(TwoLevel):
     def architecture_gradients(self, state: SearchState, batch: Batch) -> list[Tensor]:
         """The gradient of the held-out loss with respect to the alphas, without weight decay.
 
-        The first order evaluates it at w. The second order differentiates through a virtual step of w.
+        The first-order variant evaluates it at w. The second-order variant differentiates through a virtual step of w.
         """
         if not self.is_second_order:
             return super().architecture_gradients(state, batch)

@@ -56,7 +56,7 @@ def virtual_step(training: Gradient, weights: Tensor, velocity: Tensor, step: Vi
 
 
 def mixed_derivative(training: Gradient, weights: Tensor, vector: Tensor) -> Tensor:
-    """Differentiate `training` in the direction v of w, by a central difference (Eq. 8).
+    """Differentiate `training` with respect to w along the direction v, by a central difference (Eq. 8).
 
     `training` computes the gradient of L_train with respect to alpha. The result is exact if this gradient is linear or
     quadratic in w, and zero if v is zero.

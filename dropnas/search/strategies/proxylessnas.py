@@ -48,8 +48,8 @@ class ProxylessNasOptions(SgdOptions):
             learning rate.
         warm_up_factor: the highest learning rate of the warm-up, as a multiple of `search.learning_rate`.
         frozen: fraction of the epochs after the warm-up during which the alphas stay frozen.
-        alpha_every: the alphas are updated at every n-th batch, where n is this number. In an epoch with fewer batches,
-            they are updated at the last batch.
+        alpha_every: number of batches from one update of the alphas to the next. An epoch with fewer batches updates
+            them at its last batch.
         paths: `two` gates two operations at a time, as in the paper; `all` gates all operations and does not shift the
             alphas.
         samples: `kinds` samples once for each kind of cell, `cells` once for each cell.

@@ -50,7 +50,7 @@ class SnasOptions:
         optimiser: optimiser of the alphas. `sgd` has neither momentum nor decay, as in the authors' code for one GPU.
         alpha_gradient_clip: the gradient of all alphas together is clipped to this norm.
         samples: `kinds` draws one sample for each kind of cell, `cells` one for each cell.
-        temperature: the value from which T falls. In the first epoch, T is already lower than this by one step.
+        temperature: the value from which T falls. In the first epoch, T is already one step below this value.
         temperature_min: the value of T in the last epoch.
         drop_path: probability of dropping the output of an edge for an image.
         resource_weight: weight of the resource term in the loss; 0 leaves the term out.

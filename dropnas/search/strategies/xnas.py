@@ -40,9 +40,10 @@ class XnasOptions:
 
     Attributes:
         bound: the bound L; rewards are clipped to [-L, L].
-        cells: how the forecasters are updated, which all cells of a kind share. `each` counts each cell's reward as a
-            separate round, so T and eta differ between the kinds. This is how archai reads the paper's "multiple
-            learning rates". `summed` adds the rewards of the cells, clips the sum, and counts it as one round.
+        cells: how the rewards are combined, because the cells of a kind share their forecasters. `each` counts each
+            cell's reward as a separate round, so T and eta differ between the kinds. This is how archai reads the
+            paper's "multiple learning rates". `summed` adds the rewards of the cells, clips the sum, and counts it as
+            one round.
         wipeout: whether experts are removed.
     """
 
@@ -85,7 +86,7 @@ class Xnas(Shrinking):
 
     @torch.no_grad()
     def architecture_step(self, state: SearchState, batch: Batch) -> None:
-        """Update the experts of all forecasters, and remove the experts that can no longer catch up."""
+        """Update the experts of all forecasters; with `wipeout`, also remove experts that can no longer catch up."""
         rate, reach = (batch.drawn[name][..., None, None] for name in ("rate", "reach"))  # (K, 2, 1, 1)
         state.alphas.add_(rate * self.rewards(state, batch))
         if self.options.wipeout:

@@ -24,7 +24,7 @@ LEAST = 16  # fewest rows and columns of a matrix product in Triton
 TILES = 64  # number of tiles whose statistics are loaded at a time
 WARPS = 4  # for each program
 VALUES = 2048  # values in a tile of maps when the gradients of weights are summed
-SLICE = 64  # maximum number of channels per program in these sums; several programs share more channels
+SLICE = 64  # maximum number of channels per program in these sums; more channels are split among programs
 PROGRAMS = 256  # a launch with fewer programs gets smaller tiles; an H100 has 132 multiprocessors
 
 

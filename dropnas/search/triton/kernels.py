@@ -26,7 +26,7 @@ import triton.language as tl
 
 NOWHERE = tl.constexpr(2**20)  # a row so far outside any map that no tap reaches the map
 
-# Kernels are not specialised for these arguments; groups of 1, 2 and 16 seeds would else need separate kernels.
+# Kernels are not specialised for these arguments; otherwise, groups of 1, 2 and 16 seeds would need separate kernels.
 COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices", "alike", "seeds"]
 
 
