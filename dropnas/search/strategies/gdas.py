@@ -81,7 +81,10 @@ class Gdas(SinglePath):
         return {"noise": noise, "temperature": temperature, **super().draw(epoch, steps, generator)}
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """Sample one operation on each edge; its weight is 1 in the forward pass, with the gradient of y in the backward pass."""
+        """Sample one operation on each edge.
+
+        Its weight is 1 in the forward pass, and has the gradient of y in the backward pass.
+        """
         noise = batch.drawn["noise"][:, 0 if level == "weights" else 1]
         logits = state.alphas.log_softmax(dim=-1) + noise
         y = (logits / batch.drawn["temperature"][:, None, None, None]).softmax(dim=-1)
