@@ -10,7 +10,7 @@ def silent(message: str) -> None:
 
 
 def unseen() -> None:
-    """Do nothing when a run is asked to stop."""
+    """Ignore the request to stop a run."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Workspace:
     device: str = "cpu"  # torch device string, already resolved ("cpu", "cuda:0")
     threads: int = 1  # CPU threads of one process; fixed, because it changes the rounding of sums
     workers: int = 0  # processes that decode images for ImageNet
-    location: str = ""  # path of the dataset's source; if empty, the configuration's `path` counts
+    location: str = ""  # path of the dataset's source; if empty, the configuration's `path` is used
     seeds_at_once: int = 0  # largest number of searches in one group; 0 means as many as fit into memory
     memory_mb: int = 16000  # main memory that the job may use, in MB
     checkpoint_seconds: float = 300.0  # seconds between two checkpoints; a killed run loses at most this time

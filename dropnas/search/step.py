@@ -1,7 +1,8 @@
-"""A training step of K seeds as one program that can be recorded as a CUDA graph.
+"""Runs a training step for K seeds as a single program that can be recorded as a CUDA graph.
 
-Design choices: the program reads the draws of the epoch and a counter, which it advances itself. It writes losses and
-hits to tables. No value therefore moves between host and device during a step. The strategy's `step` does the training.
+Design choices: the program reads the epoch's random draws and a step counter, which it advances itself. It writes
+losses and hits to tables. Therefore, no value moves between host and device during a step. The strategy's `step` does
+the training.
 """
 
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ class EpochTables:
 
     @classmethod
     def empty(cls, weights: Tensor, steps: int) -> "EpochTables":
-        """Make tables for K seeds, with the type and on the device of their `weights` (K, weights)."""
+        """Create empty tables for K seeds, with the dtype and device of `weights` (K, weights)."""
         losses = weights.new_zeros(len(weights), steps)
         return cls(losses.new_zeros(1, dtype=torch.int64), losses, torch.zeros_like(losses, dtype=torch.int64))
 
@@ -48,7 +49,7 @@ class EpochTables:
 
 @dataclass(frozen=True)
 class Step:
-    """The program of one variant of the step; call it with the number of images of the batch."""
+    """A program that runs one variant of the training step; call it with the batch size."""
 
     config: SearchConfig
     strategy: Strategy
@@ -88,8 +89,8 @@ def batch_of(
     """Return cropped, flipped and normalised images (K, B, 3, H, W), and their labels (K, B).
 
     Args:
-        drawn: `order` (K, B or more), `corners` (K, 2, ...) and `flips` (K, ...), on the device.
-        size: B; None takes all images of `order`.
+        drawn: the tensors `order` (K, at least B), `corners` (K, 2, ...) and `flips` (K, ...), on the device.
+        size: the batch size B; None means all images in `order`.
     """
     chosen = drawn["order"][:, :size]
     taken = images.batch(chosen.flatten())

@@ -43,18 +43,19 @@ class Batch:
     images: Tensor  # normalised (K, B, 3, H, W)
     labels: Tensor  # int64 (K, B)
     drawn: Mapping[str, Tensor]  # the tensors that `Strategy.draw` drew for this step, each (K, ...)
-    held_out: tuple[Tensor, Tensor] | None  # images and labels that do not train w; None if all images train w
+    held_out: tuple[Tensor, Tensor] | None  # images and labels not used to train w; None if all are used
     variant: str  # the variant of the step, as `Strategy.step_variant` returns it
 
 
 class Strategy:
-    """A search method, made by `factory(config, space, **options)`. Every hook but `step` has a default.
+    """A search method, created by `factory(config, space, **options)`. All hooks except `step` have a default.
 
-    An epoch passes over the images that train w; each step also gets a random batch of the held-out images.
+    In each epoch, a search passes once over the images that train w. Each step also gets a random batch of held-out
+    images.
     """
 
-    weight_share: float = 1.0  # fraction of the training images that trains w, above 0 and at most 1
-    needs_held_out: bool = False  # whether its steps need images that do not train w
+    weight_share: float = 1.0  # fraction of the training images used to train w; above 0 and at most 1
+    needs_held_out: bool = False  # whether its steps need images that are not used to train w
     groups_seeds: bool = True  # whether several seeds may train as one group
     records: bool = True  # whether its step can be recorded as a CUDA graph; if not, a run reports this at its start
 
@@ -65,7 +66,7 @@ class Strategy:
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """The phases in their order; each begins with a new supernet, new alphas and new optimisers."""
+        """The phases in order; each begins with a new supernet, new alphas and new optimisers."""
         return (Phase(self.config.cells, self.config.epochs),)
 
     def make_supernet(self, phase: int, classes: int) -> Supernet:
@@ -84,8 +85,8 @@ class Strategy:
         """Make the strategy's own state for one seed: tensors that its steps may change.
 
         Args:
-            before: architecture parameters and memory at the end of the previous phase; None in the first phase, and if
-                a checkpoint will replace the result.
+            before: architecture parameters and memory at the end of the previous phase. It is None in the first phase,
+                and if a checkpoint is about to replace the result.
         """
         return {}
 
@@ -100,16 +101,16 @@ class Strategy:
         return sgd, Adam(architecture.values(), config.alpha_learning_rate, betas)
 
     def candidates(self, memory: Mapping[str, Tensor]) -> Tensor | None:
-        """Return the operations that take part in a phase, if this is known when the phase begins; None means all.
+        """Return the operations that take part in a phase, if they are known when the phase begins; None means all.
 
-        A static step (see `Engine`) does not compute operations that are candidates of no seed. A step must still pass
-        its own mask to `losses`. The result is bool (..., 2, edges, operations); for the memory of several seeds, the
-        first axis is the seed.
+        A static step (see `Engine`) skips an operation if it is not a candidate of any seed. A step must still pass its
+        own mask to `losses`. The result is a bool mask (..., 2, edges, operations); if `memory` holds several seeds,
+        the first axis is the seed.
         """
         return None
 
     def unpruned(self, memory: Mapping[str, Tensor]) -> Tensor | None:
-        """Return the operations that pruning has left, bool (2, edges, operations); None means all.
+        """Return the operations that have not been pruned, as a bool mask (2, edges, operations); None means all.
 
         The search's history records this mask.
         """
@@ -131,23 +132,23 @@ class Strategy:
         return cosine(config.learning_rate, config.learning_rate_min, epoch, self.phases[phase].epochs)
 
     def variant(self, epoch: int) -> str:
-        """The variant of the step in this epoch, for a method with several; each variant is recorded separately."""
+        """The variant of the step in this epoch, for methods with several variants; each is recorded separately."""
         return ""
 
     def step_variant(self, epoch: int, step: int, steps: int) -> str:
-        """The variant of one step, for a method whose steps differ within an epoch."""
+        """The variant of one step, for methods whose steps differ within an epoch."""
         return self.variant(epoch)
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Draw everything random in an epoch of one seed: tensors (steps, ...) on the CPU.
+        """Draw the random numbers of an epoch for one seed, as tensors (steps, ...) on the CPU.
 
-        A tensor named `cells` must be a mask, bool (steps, cells, edges, operations), that keeps at least one operation
+        A tensor named `cells` must be a bool mask (steps, cells, edges, operations) that keeps at least one operation
         on each edge.
         """
         return {}
 
     def end_epoch(self, epoch: int, run: SeedRun) -> bool:
-        """Run after each epoch; may change the memory. Return whether the search ends here."""
+        """Finish an epoch, possibly changing the memory; return whether the search ends here."""
         return False
 
     def derive(self, run: SeedRun) -> Genotype | None:
@@ -159,11 +160,14 @@ class Strategy:
         return None
 
     def closing_steps(self, run: SeedRun) -> int:
-        """The number of steps on the host after the last batch, for a method that ends with a selection."""
+        """The number of steps to run on the host after the last batch, for methods that end with a selection."""
         return 0
 
     def close(self, run: SeedRun, step: int) -> float:
-        """Run one closing step; it may change the memory, which is saved between steps. Return a loss or an error."""
+        """Run one closing step, and return its loss or error rate.
+
+        The step may change the memory, which is saved between steps.
+        """
         raise NotImplementedError
 
     def results(self, run: SeedRun) -> dict[str, Scalar]:
@@ -184,8 +188,8 @@ def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
     """Make the strategy that a configuration names: one of STRATEGIES, or a user's `module:ATTRIBUTE`.
 
     Raises:
-        DropnasError: there is no such strategy, it does not accept the options, it is not a Strategy, or it lacks a
-            required hook.
+        DropnasError: the strategy does not exist, does not accept the options, is not a Strategy, or lacks a required
+            hook.
     """
     reference = config.code["strategy"]
     if not is_reference(reference):
@@ -215,7 +219,7 @@ def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
 
 
 def _faults(strategy: Strategy) -> Iterator[tuple[str, str]]:
-    """Yield the faults of a user's strategy, each with its remedy."""
+    """Yield what is wrong with a user's strategy: pairs of a problem and its remedy."""
     kind, share, phases = type(strategy), strategy.weight_share, strategy.phases
     if kind.step is Strategy.step:
         yield "has no method 'step'", "add it: it trains the weights and alphas on a batch"

@@ -1,10 +1,10 @@
-"""The plain supernet (Sections 2.1 and 4.2), written to be read beside the paper.
+"""The plain supernet (Sections 2.1 and 4.2), written to be read alongside the paper.
 
-Design choices: modules, and therefore `parameters()`, are in this order: the stem; in each cell, the two preprocessing
-operations, then the edges (node, predecessor), and on each edge the operations in the order of the space; the
-classifier. Dropped operations are not computed. The alphas are not part of the supernet: a forward pass takes the
-mixing weights. Batch norms in operations, after poolings and in the preprocessing have no affine parameters. The stem's
-batch norm has them, as in DARTS.
+Design choices: the modules, and therefore `parameters()`, begin with the stem, continue with the cells and end with the
+classifier. Each cell begins with its two preprocessing operations, followed by its edges, ordered by node and
+predecessor. The operations on an edge are in the order of the space. Dropped operations are not computed. The alphas
+are not part of the supernet: a forward pass takes the mixing weights. Batch norms in operations, after poolings and in
+the preprocessing have no affine parameters. As in DARTS, the stem's batch norm does have affine parameters.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,12 +23,12 @@ NORMAL, REDUCE = 0, 1
 
 
 def cell_kinds(cells: int) -> tuple[int, ...]:
-    """The kind of each cell, NORMAL or REDUCE; reductions are at one third and two thirds of the depth."""
+    """The kind of each cell, NORMAL or REDUCE; reduction cells are at one third and two thirds of the depth."""
     return tuple(REDUCE if cell in (cells // 3, 2 * cells // 3) else NORMAL for cell in range(cells))
 
 
 class MixedOperation(nn.ModuleList):
-    """An edge: all candidate operations, in the order of the search space, for maps of `channels` channels."""
+    """An edge with all candidate operations, in the order of the search space."""
 
     def __init__(self, space: SearchSpace, channels: int, stride: int) -> None:
         super().__init__(
@@ -60,11 +60,12 @@ class Cell(nn.Module):
         """Build a cell.
 
         Args:
-            before, last: channels of the outputs of the two previous cells, the earlier cell first.
-            channels: channels of each node; the output has NODES times as many.
-            kind: NORMAL, or REDUCE, whose edges from the inputs have stride 2.
-            halved_before: whether the previous cell was a reduction, so that its output has half the height and width
-                of the earlier cell's output.
+            before, last: numbers of channels in the outputs of the cell before the previous one and of the previous
+                cell.
+            channels: number of channels of each node; the output has NODES times as many channels.
+            kind: NORMAL or REDUCE. In a reduction cell, the edges from the inputs have stride 2.
+            halved_before: whether the previous cell is a reduction cell. Its output then has half the height and width
+                of the output of the cell before it.
         """
         super().__init__()
         self.preprocess0: nn.Module = (
@@ -88,7 +89,7 @@ class Cell(nn.Module):
 
 
 def sum_of(terms: Sequence[Tensor]) -> Tensor:
-    """The sum of the terms, added from left to right."""
+    """Add the terms from left to right."""
     total = terms[0]
     for term in terms[1:]:
         total = total + term
@@ -101,7 +102,7 @@ class Supernet(nn.Module):
     def __init__(
         self, space: SearchSpace, channels: int, cells: int, classes: int, edge: EdgeFactory = MixedOperation
     ) -> None:
-        """Build the supernet; `channels` is C, the number of channels of a node, which each reduction cell doubles."""
+        """Build the supernet; `channels` is C, the initial number of channels of a node. Each reduction doubles it."""
         super().__init__()
         self.kinds = cell_kinds(cells)
         width = STEM_MULTIPLIER * channels
@@ -133,7 +134,7 @@ class Supernet(nn.Module):
 
     @property
     def edges_and_operations(self) -> tuple[int, int]:
-        """The number of edges of a cell, and of operations of an edge."""
+        """The number of edges in a cell, and the number of operations on an edge."""
         first: Any = self.cells[0]
         return len(first.edges), len(first.operations)
 

@@ -32,16 +32,16 @@ def staging(store: Store) -> Iterator[Path]:
 
 
 def admit(store: Store, staged: Path, runs: Sequence[SharedRun], *, heavy: bool) -> Problems:
-    """Publish runs that have arrived, with or without their heavy parts; return why runs were left out."""
+    """Publish runs that have arrived, with or without their heavy parts; return the problems of the runs left out."""
     arrived = {run.folder: run for run in runs}
     _, damaged = attempt(arrived, lambda name: _prepare(store, staged / name, arrived[name], heavy=heavy))
-    os.sync()  # for all files: a power cut must not leave an empty file under a final name
+    os.sync()  # for all files together, so that a power cut leaves no empty file under a final name
     complete = [name for name in arrived if name not in damaged]
     return damaged | attempt(complete, lambda name: _publish(store, staged / name, arrived[name]))[1]
 
 
 def complete(store: Store, staged: Path, runs: Sequence[SharedRun]) -> Problems:
-    """Move heavy parts that have arrived into the folders of their runs; return why runs were left out."""
+    """Move arrived heavy parts into the folders of their runs; return the problems of the runs left out."""
     arrived = {run.folder: run for run in runs}
     os.sync()
     return attempt(arrived, lambda name: _add(store, staged / name, arrived[name]))[1]

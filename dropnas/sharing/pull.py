@@ -1,9 +1,9 @@
 """Pulls runs from the DVC remote: their light parts, and on request their heavy parts (weights and images).
 
 The plan, the tables and the page need only light parts. A run that is already in the store does not change. Every run
-in the store must have been made from exactly the inputs that are in the store, byte for byte. A run is therefore left
-out if the store has another computation of one of its inputs, or if a run in the store was made from another
-computation of the fetched run.
+in the store must have been made from exactly the inputs that are in the store, byte for byte. If a run was computed
+twice, the two results may differ. A run is therefore left out if one of its inputs differs from the result in the
+store, or if a run in the store was made from a different result of the fetched run.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -26,7 +26,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pulled:
-    """The number of runs for each outcome of a pull."""
+    """The outcome of a pull: numbers of runs, and the problems."""
 
     new: int  # fetched
     completed: int  # already in the store; their heavy parts were fetched
@@ -88,7 +88,7 @@ def require_heavy(folder: Path, root: Path) -> None:
 def _add(
     remote: Remote, store: Store, versions: Mapping[str, str], progress: Progress, *, heavy: bool
 ) -> tuple[int, Problems]:
-    """Fetch runs that the store lacks: first all manifests, which show the conflicts, then the other files."""
+    """Fetch runs that the store lacks: first all manifests, which reveal conflicts, then the other files."""
     with staging(store) as staged:
         remote.fetch({f"{folder}.{version}": [MANIFEST] for folder, version in versions.items()}, staged)
         runs, problems = read_runs(staged, versions)
@@ -111,14 +111,14 @@ def _complete(remote: Remote, store: Store, versions: Mapping[str, str], progres
 
 
 def _batches(runs: Sequence[SharedRun], progress: Progress, what: str) -> Iterator[Sequence[SharedRun]]:
-    """Yield a few runs at a time, and report after each batch how many are done."""
+    """Yield the runs in batches, and report after each batch how many runs are done."""
     for start in range(0, len(runs), BATCH):
         yield (batch := runs[start : start + BATCH])
         progress(f"{start + len(batch)} of {len(runs)} runs {what}")
 
 
 def _conflicts(runs: Sequence[SharedRun], root: Path) -> Problems:
-    """The fetched runs that do not fit the store, because they or their inputs were computed twice."""
+    """Find the fetched runs that conflict with the store, because they or their inputs were computed twice."""
     here = published(root)
     coming = {run.name: run.version for run in runs}
     versions = {**coming, **{folder.name: sha256(folder / MANIFEST) for folder in here}}

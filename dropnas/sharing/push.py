@@ -1,8 +1,8 @@
-"""Pushes finished runs to the DVC remote, also while the workflow is running.
+"""Pushes finished runs to the DVC remote, even while the workflow is running.
 
 Design choices: only complete and verified runs are sent. A run is left out and reported if its files, identity or
 inputs do not match its manifest, or if its heavy part is not here. Nothing on the remote is ever replaced: if two
-machines computed one run with different rounding, the runs made from the first result need exactly that result.
+machines computed the same run with different rounding, the runs made from the first result need exactly that result.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -23,7 +23,7 @@ BATCH = 32  # number of runs that are sent together; a killed push repeats at mo
 
 @dataclass(frozen=True)
 class Pushed:
-    """The number of runs for each outcome of a push."""
+    """The outcome of a push: numbers of runs, and the problems."""
 
     sent: int
     present: int  # already on the remote
@@ -72,7 +72,7 @@ def _conflict(name: str, version: str, pushed: Sequence[str]) -> Iterator[str]:
 
 
 def _checked(root: Path, name: str, versions: Mapping[str, str]) -> SharedRun:
-    """Read and verify a run before it is pushed; `versions` has the version of each local or remote run, by name.
+    """Read and verify a run before it is pushed; `versions` maps the name of each known run to its version.
 
     Raises:
         DropnasError: the run is damaged, or an input was replaced by another computation.

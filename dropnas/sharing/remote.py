@@ -37,11 +37,11 @@ class Remote:
     """An opened DVC remote."""
 
     url: str
-    files: Any  # its file system, with the methods of fsspec
-    path: str  # its path in that file system
+    files: Any  # its fsspec file system
+    path: str  # its path in this file system
 
     def index(self) -> dict[str, list[str]]:
-        """The versions of each complete run, by folder; two versions of one run are a conflict.
+        """Map the folder of each complete run to its versions; two versions of the same run are a conflict.
 
         Raises:
             DropnasError: the remote cannot be reached.
@@ -59,7 +59,7 @@ class Remote:
         """Copy files of runs to their folders below `destination`; files that the remote lacks are skipped.
 
         Args:
-            parts: the names of the files, by the key of their run.
+            parts: maps the key of each run to the names of the files to copy.
 
         Raises:
             DropnasError: the remote cannot be read.
@@ -102,7 +102,7 @@ class Remote:
             self.files.put([empty.name] * len(runs), [f"{self.path}/{INDEX}/{one.key}" for one in runs])
 
     def _names(self, folder: str) -> list[str]:
-        """The names in a folder of the remote; empty if the folder is missing."""
+        """List the names in a folder of the remote; the list is empty if the folder does not exist."""
         try:
             found = self.files.ls(f"{self.path}/{folder}", detail=False)
         except FileNotFoundError:

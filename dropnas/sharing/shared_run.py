@@ -1,7 +1,7 @@
-"""A run as push and pull see it: the checked content of its manifest.
+"""The validated manifest of a run, as used by push and pull.
 
 Design choices: other people can write to the remote, so nothing in a manifest is trusted. The manifest must belong to
-the run that the folder's name gives, and must not name files outside that folder.
+the run named by the folder, and all files that it names must be inside this folder.
 """
 
 import re
@@ -19,7 +19,7 @@ from dropnas.runs.parts import is_heavy, stage_of
 
 FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*-[0-9a-f]{10}")
 FILE = re.compile(r"[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)*")
-Problems = dict[str, str]  # why a run was left out, by its folder
+Problems = dict[str, str]  # maps the folder of each run left out to the reason
 Made = TypeVar("Made")
 
 
@@ -69,7 +69,10 @@ def read_run(root: Path, folder: str) -> SharedRun:
 
 
 def read_runs(root: Path, versions: Mapping[str, str | None]) -> tuple[list[SharedRun], Problems]:
-    """Read the manifests of runs, given as folder and version (None: any); return the runs and the problems."""
+    """Read the manifests of runs; return the valid runs, and the problems of the others.
+
+    `versions` maps each folder to the expected version, or to None if any version is accepted.
+    """
 
     def read(folder: str) -> SharedRun:
         version, manifest = versions[folder], root / folder / MANIFEST
@@ -81,7 +84,7 @@ def read_runs(root: Path, versions: Mapping[str, str | None]) -> tuple[list[Shar
 
 
 def attempt(folders: Iterable[str], step: Callable[[str], Made]) -> tuple[list[Made], Problems]:
-    """Apply a step to each run, given by its folder; return the results, and the reason for each run that failed."""
+    """Apply a step to the folder of each run; return the results, and the problems of the runs that failed."""
     made, problems = [], {}
     for folder in folders:
         try:

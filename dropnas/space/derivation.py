@@ -20,7 +20,7 @@ Matrix = Sequence[Sequence[float]]
 
 
 class Rule(Protocol):
-    """How operations and edges are ranked; `dropnas.search.config.DeriveConfig` describes the values."""
+    """How to rank operations and edges; `dropnas.search.config.DeriveConfig` explains the values."""
 
     @property
     def score(self) -> str:

@@ -21,8 +21,8 @@ class Genotype(GenotypeFile):
     """The normal and the reduction cell (Section 2.1, the derived architecture); fields as in GenotypeFile.
 
     Raises:
-        DropnasError: an unknown operation, a predecessor that does not come before its node, a node without exactly two
-            edges, or an output that is not a node.
+        DropnasError: an operation is unknown, a predecessor does not come before its node, a node does not have exactly
+            two edges, or an output is not a node.
     """
 
     @classmethod

@@ -18,7 +18,7 @@ MOST_CHARACTERS = 100_000
 
 
 def is_genotype_text(text: str) -> bool:
-    """Return whether a text is a genotype as DARTS prints it, and not JSON or a file name."""
+    """Return whether a text is a genotype as printed by DARTS, rather than JSON or a file name."""
     return f"{NAME}(" in text.replace(" ", "")
 
 
@@ -26,7 +26,7 @@ def parse_genotype_text(text: str, where: object = "genotype") -> Genotype:
     """Parse a genotype from its text; an assignment such as `PC_DARTS = Genotype(…)` is accepted too.
 
     Raises:
-        DropnasError: the text is not a genotype; the error gives `where` as its origin.
+        DropnasError: the text is not a genotype; `where` is the origin named in the error.
     """
     if len(text) > MOST_CHARACTERS:
         raise DropnasError(f"{len(text)} characters are too many for a genotype", where=where)

@@ -1,4 +1,4 @@
-"""The names of the operations, and the number of inputs of a cell.
+"""Names of operations, and the number of inputs of a cell.
 
 The names are separate from the operations so that a genotype can be checked without torch. They are separate from the
 search spaces so that a new space does not change the identity of any retraining.
@@ -25,7 +25,7 @@ def check_operation(name: str, where: object) -> None:
     """Check that a name is a known operation or a reference `package.module:ATTRIBUTE` (which is not imported here).
 
     Raises:
-        DropnasError: any other name; the error lists the known names and suggests a similar one.
+        DropnasError: the name is neither; the error lists the known names and suggests a similar one.
     """
     if name in OPERATION_NAMES or is_reference(name):
         return

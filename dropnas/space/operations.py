@@ -1,6 +1,6 @@
 """The operations on a cell's edges and the blocks that they consist of (Section 2.1; layouts as in DARTS).
 
-Design choices: every operation keeps the number of channels and has stride 1 or 2. Maps may have any size from 1x1 on.
+Design choices: every operation keeps the number of channels and has stride 1 or 2. Maps may have any size, even 1x1.
 All operations of stride 2 halve each side and round up, so that their outputs can be added even if a side is odd. A
 batch norm follows each convolution. With `pool_norm` a batch norm also follows each pooling, as in the release; DARTS'
 own evaluation network has no batch norm there. `affine` is off in the supernet and on in the evaluation networks.
@@ -23,14 +23,14 @@ CALLED_AS = "it is called as ATTRIBUTE(channels, stride, affine, pool_norm)"
 
 
 class Identity(nn.Module):
-    """Skip-connect of stride 1. Drop-path does not apply to this class."""
+    """Skip-connect of stride 1. The evaluation networks apply no drop-path to it."""
 
     def forward(self, states: Tensor) -> Tensor:
         return states
 
 
 class Zero(nn.Module):
-    """The zero operation: returns zeros, in the size that its stride gives."""
+    """The zero operation: returns zeros, in the output size that its stride implies."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class AfterReLU(nn.Sequential):
     """Layers that begin with a ReLU, so that blocks with the same input can share the output of the ReLU."""
 
     def rectified(self, states: Tensor) -> Tensor:
-        """The output for states (B, C, H, W) to which ReLU has already been applied."""
+        """Compute the output for states (B, C, H, W) that have already passed through the ReLU."""
         for layer in islice(self, 1, None):
             states = layer(states)
         return states
@@ -83,10 +83,10 @@ class FactorizedReduce(nn.Module):
         return self.rectified(self.relu(states))
 
     def rectified(self, states: Tensor) -> Tensor:
-        """The output for states (B, C, H, W) to which ReLU has already been applied."""
+        """Compute the output for states (B, C, H, W) that have already passed through the ReLU."""
         height, width = states.shape[-2:]
         odd = (0, width % 2, 0, height % 2)
-        shifted = (functional.pad(states, odd) if any(odd) else states)[:, :, 1:, 1:]  # padding by 0 would copy
+        shifted = (functional.pad(states, odd) if any(odd) else states)[:, :, 1:, 1:]  # padding by 0 would make a copy
         reduced: Tensor = self.norm(torch.cat([self.straight(states), self.shifted(shifted)], dim=1))
         return reduced
 

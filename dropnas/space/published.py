@@ -28,8 +28,8 @@ class Published:
         source: repository, path and commit of the publication, and the form in which it appears there.
         primitive_set: the candidate operations of its search.
         genotype: its two cells.
-        paper_rows: the numbers that the paper prints for it, by table (errors in percent, params_m in millions).
-        notes: remarks for readers who compare it with others.
+        paper_rows: the numbers in the paper, by table. Errors are in percent, `params_m` in millions.
+        notes: remarks for readers who compare architectures.
     """
 
     id: str

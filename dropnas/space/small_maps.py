@@ -30,6 +30,6 @@ def tap_matrices(
     taps = kernel[0] * kernel[1]
     units = torch.eye(taps, dtype=dtype).view(taps, 1, *kernel)
     pixels = torch.eye(height * width, dtype=dtype).view(-1, 1, height, width)
-    with torch.autocast("cpu", enabled=False):  # the result is cached: its type must not depend on the first caller
+    with torch.autocast("cpu", enabled=False):  # the result is cached, so its dtype must not depend on the first caller
         answers = functional.conv2d(pixels, units, None, stride, padding, dilation)  # (H * W, taps, H', W')
     return answers.transpose(0, 1).reshape(taps, -1), (answers.shape[2], answers.shape[3])

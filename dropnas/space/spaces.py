@@ -1,4 +1,4 @@
-"""Search spaces: the paper's space, its two variants (Section 5.3), and those of a user's package.
+"""Search spaces: the paper's space, its two variants (Section 5.3), and spaces from a user's package.
 
 Design choices: a space consists of the two groups of Section 2.3. The graph of the cell is the same for all spaces. If
 a name occurs several times in a group (3-skip), each occurrence is a separate operation with its own alpha. The module

@@ -1,12 +1,12 @@
-"""Checkpoints: the complete state of a training. A run that was killed resumes and ends like an undisturbed one.
+"""Checkpoints: the complete state of a training. A killed run resumes and ends like one that was not interrupted.
 
 Design choices: a file consists of one header line (format, sha256 of the rest, identity of the run) and the bytes of
 `torch.save`. It is written under a temporary name, flushed to disk, and renamed. The last two checkpoints that are
 known to be intact are kept. A damaged checkpoint therefore costs the work of one interval, not the run, and never
 replaces a good one. Only tensors and plain values are unpickled (`weights_only`), and only after the checksum matches.
 
-Runs that train as one group save separately. If a job is killed between two of these saves, the runs that saved go back
-by one checkpoint, but no further. The start of a run counts as a checkpoint without a state.
+Runs that train as one group are saved separately. If a job is killed between two of these saves, the runs that were
+already saved go back by one checkpoint, but no further. The start of a run counts as a checkpoint without a state.
 """
 
 import hashlib
@@ -27,12 +27,12 @@ FORMAT = "dropnas-checkpoint-2"
 OLDER_FORMATS = (b"dropnas-checkpoint-1",)
 KEPT = 2
 NAME = re.compile(r"checkpoint-([0-9]+)\.pt")
-LONGEST_HEADER = 1000  # bytes; a header has about 200
+LONGEST_HEADER = 1000  # in bytes; a header has about 200
 State = dict[str, Any]
 
 
 def newest(folder: Path) -> int:
-    """The highest number of a checkpoint in a folder, whether intact or not; 0 if there is none."""
+    """Return the highest checkpoint number in a folder, whether intact or not; 0 if there is none."""
     return max(_numbered(folder), default=0)
 
 
@@ -46,8 +46,8 @@ class Checkpoints:
     def states(self) -> Iterator[State | None]:
         """Yield the states from which the run can continue, the newest first; None is the start of the run.
 
-        A checkpoint that is damaged or belongs to another run is skipped and reported in one line. The run continues
-        from the last state that the caller takes; the next `save` removes the newer checkpoints.
+        A checkpoint that is damaged or belongs to another run is skipped and reported in one line. The last state that
+        the caller takes is the one from which the run continues. The next `save` removes all newer checkpoints.
         """
         found = _numbered(self.folder)
         first = 0  # lowest number of an intact checkpoint; 0 if there is none
@@ -65,7 +65,7 @@ class Checkpoints:
             yield None
 
     def save(self, state: State) -> None:
-        """Write a checkpoint of tensors and plain values with the next number; keep only the last two intact ones.
+        """Write a checkpoint of tensors and plain values, and remove all but the last two intact ones.
 
         Raises:
             OSError: the disk is full or the folder cannot be written; no half-written file remains.
@@ -98,7 +98,7 @@ def _write(path: Path, header: bytes, payload: memoryview) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # the error of a full disk does not name the file
+        error.filename = error.filename or str(path)  # if the disk is full, the error does not name the file
         raise
     finally:
         partial.unlink(missing_ok=True)
@@ -107,7 +107,7 @@ def _write(path: Path, header: bytes, payload: memoryview) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove the file or folder of this name."""
+    """Remove a file or folder."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -126,8 +126,8 @@ def _read(path: Path, identity: str) -> State:
     """Read a checkpoint.
 
     Raises:
-        ValueError: it is damaged or belongs to another run.
-        DropnasError: an older version wrote it.
+        ValueError: the checkpoint is damaged or belongs to another run.
+        DropnasError: the checkpoint was written by an older version.
     """
     if path.is_symlink() or not path.is_file():
         raise ValueError("not a regular file")
@@ -154,7 +154,7 @@ def _unpickled(payload: bytes) -> State:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # the unpickler may raise any error for foreign bytes
+    except Exception as error:  # on bytes of another origin, the unpickler may raise any error
         raise ValueError("contains something other than tensors and plain values") from error
     if not isinstance(state, dict):
         raise ValueError("does not hold the state of a training")
@@ -165,17 +165,18 @@ Position = tuple[int, int, str]
 
 
 def position(state: State | None) -> Position:
-    """The epoch, the number of its finished steps, and the device; runs at equal positions can continue as a group."""
+    """Return the epoch, its number of finished steps, and the device; runs at equal positions can form a group."""
     return (state["epoch"], state["step"], state["made_on"]) if state else (0, 0, "")
 
 
 def common_checkpoint(checkpoints: Sequence[Checkpoints]) -> dict[int, State | None]:
-    """Find the runs that can continue together, from the earliest position among the newest checkpoints of all runs.
+    """Find the runs that can continue together from a common position.
 
-    A run can continue there if its newest or second newest checkpoint is at this position.
+    This is the earliest position among the runs' newest checkpoints. A run can continue there if its newest or second
+    newest checkpoint is at this position.
 
     Returns:
-        the states of the runs that can continue, by the index of the run, in order; None for a run at its start.
+        the states of the runs that can continue, by the index of the run; the state is None for a run at its start.
     """
     histories = [own.states() for own in checkpoints]
     newest = [next(states) for states in histories]

@@ -1,9 +1,9 @@
-"""Settings that make two runs with the same seed equal, applied at the start of each run.
+"""Makes runs with the same seed reproducible. The settings are applied at the start of each run.
 
-Design choices: on a CPU, an operation without a deterministic form is an error. On a GPU, torch only warns, because a
-few operations have no deterministic form there. The global generators are seeded too: our code never draws from them,
-but a user's own operation may. `torch.use_deterministic_algorithms` is not used, because it imports torch's compiler,
-which takes almost as long as importing torch itself.
+Design choices: on a CPU, torch raises an error if an operation has no deterministic implementation. On a GPU, torch
+only warns, because a few operations have none there. The global generators are seeded too: our code never draws from
+them, but a user's own operation may. `torch.use_deterministic_algorithms` is not used, because it imports torch's
+compiler, which takes almost as long as importing torch itself.
 """
 
 import os
@@ -20,7 +20,7 @@ def apply(seed: int, device: str, threads: int, *, deterministic: bool = True) -
 
     On a GPU, `deterministic=False` lets cuDNN choose its kernels by timing.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for cuBLAS to be deterministic
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error" if device.startswith("cpu") else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -31,10 +31,10 @@ def apply(seed: int, device: str, threads: int, *, deterministic: bool = True) -
 
 @contextmanager
 def needless() -> Iterator[None]:
-    """Switch off deterministic mode for sums of whole numbers, which are the same in any order.
+    """Switch off deterministic mode for sums of integers, whose result does not depend on the order.
 
-    On a GPU, the deterministic form of `scatter_add` sorts. In some versions of torch it also synchronises with the
-    host, which is not allowed while a CUDA graph is captured.
+    On a GPU, the deterministic `scatter_add` sorts its input first. In some versions of torch it also synchronises with
+    the host, which is not allowed while a CUDA graph is captured.
     """
     before = torch.get_deterministic_debug_mode()
     torch.set_deterministic_debug_mode("default")

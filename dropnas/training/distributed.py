@@ -3,8 +3,8 @@
 Design choices: tensors are summed by the device's own backend (nccl on a GPU, gloo on a CPU). Decisions on the host
 (where to resume, when to stop) use a separate gloo group, so they never wait for a GPU. After each step, one all-reduce
 combines gradients, sums and batch-norm statistics, as if one process had seen all micro-batches. Running statistics are
-an exponential mean over the micro-batches in order, so the weight of a process's part depends on its rank.
-DistributedDataParallel would only average gradients.
+an exponential moving average over the micro-batches, which are in the order of the ranks. The weight of a process's
+contribution therefore depends on its rank. DistributedDataParallel would only average gradients.
 """
 
 import os
@@ -46,7 +46,7 @@ class Ranks:
         return bool(votes)
 
     def share(self, make: Callable[[], Any]) -> Any:
-        """Make a value in the leading process and give it to all processes."""
+        """Compute a value in the leading process and broadcast it to all processes."""
         if self.world == 1:
             return make()
         box = [make() if self.leads else None]
@@ -74,7 +74,7 @@ def joined(device: str) -> Iterator[Ranks]:
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         hosts = dist.new_group(backend="gloo")
-        assert isinstance(hosts, dist.ProcessGroup)  # torch returns a number for a group that excludes this process
+        assert isinstance(hosts, dist.ProcessGroup)  # torch returns an int to processes outside the group
         yield Ranks(dist.get_rank(), world, hosts)
     finally:
         dist.destroy_process_group()
@@ -99,7 +99,7 @@ class Combiner:
         self.before: list[Tensor] = []
 
     def start_step(self) -> None:
-        """Save the running statistics, which are equal in all processes at this point."""
+        """Store a copy of the running statistics, which are equal in all processes at this point."""
         if self.ranks.world > 1:
             self.before = [statistic.clone() for _, statistic in self._statistics()]
 
@@ -137,7 +137,7 @@ class Combiner:
 
 
 def _sum_flat(tensors: Sequence[Tensor], ranks: Ranks) -> None:
-    """Sum float32 tensors over all processes, in place, by one all-reduce."""
+    """Sum float32 tensors over all processes, in place, with a single all-reduce."""
     flat = ranks.sum(torch.cat([tensor.reshape(-1) for tensor in tensors]))
     for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
         tensor.copy_(part.view_as(tensor))

@@ -1,4 +1,4 @@
-"""Starts the processes of one training on this host, as `torchrun` does, and ends with their common status.
+"""Starts the processes of one training on this host, as `torchrun` does, and returns an exit status for all of them.
 
 Design choices: torch's own launcher starts and watches the processes. By itself, it would end them 30 seconds after a
 signal, and report every failure as status 1. Here a signal is passed on to each process, and the launcher waits. The

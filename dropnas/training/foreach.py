@@ -1,8 +1,9 @@
 """Casts the weights of all layers with one kernel, and increments the batch counters of all batch norms with another.
 
 Design choices: on a GPU, hundreds of small kernels would take a considerable part of a bfloat16 step. The casts equal
-autocast's bit for bit; autocast itself then casts only in a user's own layers. During a forward pass, layers have cast
-weights and no counter. Otherwise they have the original tensors, which are trained, saved and loaded.
+autocast's bit for bit; autocast itself then casts only in a user's own layers. During a forward pass, the layers use
+the cast weights and do not count batches themselves. At all other times they have the original tensors, which are
+trained, saved and loaded.
 """
 
 from collections.abc import Iterator

@@ -3,8 +3,8 @@
 Design choices: a program takes no arguments and returns nothing. It reads and writes tensors that keep their addresses.
 A checkpoint is therefore copied into these tensors and never replaces them. Before the first step, all programs (a
 smaller last batch has its own) are precompiled and warmed up, and the tensors that they changed are restored. All
-programs are then recorded in one memory pool. On a CPU, tests replace `CudaRecorder` by `dropnas.training.rehearsal` to
-find values that a recording would freeze.
+programs are then recorded in one memory pool. On a CPU, tests replace `CudaRecorder` with `dropnas.training.rehearsal`,
+to find values that a recording would freeze by mistake.
 """
 
 import gc
@@ -18,7 +18,7 @@ from torch import Tensor
 from dropnas.errors import DropnasError
 from dropnas.extension import blamed
 
-WARM_UPS = 3  # runs before the recording, as torch advises, in which libraries complete their setup
+WARM_UPS = 3  # PyTorch recommends such runs before a recording; libraries complete their setup in them
 Program = Callable[[], None]
 Prepare = Callable[[Program], object]
 
@@ -39,9 +39,9 @@ class GraphedPrograms:
     Args:
         programs: the programs, by key. They run one at a time, on one device, and neither read values back nor copy
             from the host.
-        changed: all tensors that a program changes and that are read after it.
+        changed: all tensors that a program changes and whose values are read later.
         recorder: records the programs; None runs them directly.
-        precompile: is called with each program before its first run; the tensors that this call changes are restored.
+        precompile: called with each program before its first run. The `changed` tensors are restored after the call.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
 """The training loop of searches, retrainings and transfers: for one run, or for several runs that share each step.
 
 Design choices: the trainee defines a step; the loop decides when to save, stop and resume. The random numbers of an
-epoch follow from seed and epoch. A checkpoint may therefore be taken between any two steps, and a resumed run continues
-bit for bit. No step waits for the device: losses are checked every few steps. Runs that share each step are saved
-separately, so that each may continue in another group. A run whose loss is not finite fails and is not saved again. Its
-steps are still computed, because the other runs' numbers must not depend on the failure.
+epoch depend only on the seed and the epoch. A checkpoint may therefore be taken between any two steps, and a resumed
+run continues bit for bit. No step waits for the device: losses are checked every few steps. Runs that share each step
+are saved separately, so that each may continue in another group. A run whose loss is not finite fails and is not saved
+again. Its steps are still computed, because the other runs' numbers must not depend on the failure.
 """
 
 import time
@@ -41,7 +41,7 @@ class Trainee(Protocol):
         """Whether the training ends with this epoch, although more epochs were planned."""
 
     def start_epoch(self, epoch: int) -> None:
-        """Set learning rates, data order and generators from (seed, epoch) only, and the epoch's sums to zero."""
+        """Set learning rates, data order and generators from (seed, epoch) only; reset the epoch's sums to zero."""
 
     def step(self, epoch: int, step: int) -> Tensor:
         """Train each run on its batch, without waiting for the device; return the detached losses (K,)."""
@@ -71,8 +71,9 @@ def train(trainee: Trainee, epochs: int, workspaces: Sequence[Workspace], ranks:
             a run whose loss is not finite.
 
     Raises:
-        DropnasError: the checkpoints have no position in common, or were made on another kind of device.
-        SystemExit: one of `signals.SIGNALS` came and the state is saved; the status is `signals.EXIT_STOPPED`.
+        DropnasError: the runs have no checkpoints at a common position, or a checkpoint is from another kind of device.
+        SystemExit: a signal from `signals.SIGNALS` was received, and the state was saved. The exit status is
+            `signals.EXIT_STOPPED`.
     """
     runs = [_Run(workspace) for workspace in workspaces]
     saved = ranks.share(lambda: common_checkpoint([run.checkpoints for run in runs]))
@@ -138,7 +139,7 @@ class _Loop:
         if saved:  # the runs were killed after their last epoch
             self._restore(saved)
         else:
-            self._save(self.epochs, 0)  # so that a signal before the publication loses nothing
+            self._save(self.epochs, 0)  # so that nothing is lost if a signal comes before the run is published
 
     def _run_epoch(self, epoch: int, first: int) -> None:
         started, steps = time.monotonic(), self.trainee.steps_per_epoch
@@ -167,7 +168,7 @@ class _Loop:
         self._log(f"epoch {epoch + 1}/{self.epochs}: {numbers}, {seconds:.1f} s", run)
 
     def _pause(self, epoch: int, step: int, spacing: float) -> None:
-        """Save if it is time, and end if a stop was requested."""
+        """Save if a checkpoint is due; save and exit if a stop was requested."""
         stop = self.ranks.agree(self.stop_asked())
         if stop:
             for run in self.going:
@@ -192,9 +193,9 @@ class _Loop:
 
     @property
     def _made_on(self) -> str:
-        """The kind of device on which a state is saved; on a CPU, with the number of threads.
+        """The kind of device in use; for a CPU, this includes the number of threads.
 
-        A run cannot continue on another kind, because generators or the rounding of sums differ there.
+        A run cannot continue on another kind of device, where the generators or the rounding of sums differ.
         """
         device = self.workspace.device.partition(":")[0]
         return device if device != "cpu" else f"cpu with threads: {self.workspace.threads}"
@@ -229,7 +230,7 @@ class _Loop:
             self._log(f"fails: {fault}; {len(self.going)} others go on", run)
 
     def _log(self, line: str, *runs: _Run) -> None:
-        """Report a line for some runs, or for all that have not failed."""
+        """Report a line of progress for the given runs; without any, for all runs that have not failed."""
         if self.ranks.leads:
             for run in runs or self.going:
                 run.workspace.progress(line)

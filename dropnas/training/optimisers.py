@@ -20,7 +20,7 @@ EPSILON = 1e-8  # Adam's epsilon, as in torch
 
 
 class Optimiser:
-    """The common part of SGD and Adam; the learning rate may be changed at any time."""
+    """The base class of SGD and Adam. The learning rate may be changed at any time."""
 
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float) -> None:
         self.parameters = list(parameters)
@@ -93,7 +93,7 @@ class SGD(Optimiser):
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor | None]) -> None:
-        """Update each parameter along its gradient; if the gradient is None, parameter and momentum do not change."""
+        """Update the parameters; if a gradient is None, its parameter and momentum do not change."""
         gradients = self._matched(gradients)
         moved = [index for index, gradient in enumerate(gradients) if gradient is not None]
         momenta: list[Tensor | None] = [self.slots["momentum"][index] if self.momentum else None for index in moved]
@@ -125,7 +125,7 @@ class Adam(Optimiser):
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """Update each parameter along its gradient."""
+        """Update each parameter with its gradient."""
         adam(
             self.parameters,
             [gradient for gradient in self._matched(gradients) if gradient is not None],

@@ -21,9 +21,9 @@ def apply(precision: Precision) -> None:
 
 
 def autocast(precision: Precision, device: str) -> AbstractContextManager[object]:
-    """The context of a forward pass: torch's autocast for bf16, nothing for fp32 and tf32.
+    """Return the context of a forward pass: torch's autocast for bf16, and a null context for fp32 and tf32.
 
-    Casts are not cached: each weight is used once in a pass, and a recorded graph must make its casts itself.
+    Casts are not cached: each weight is used once in a pass, and a recorded graph must contain its own casts.
     """
     if precision != "bf16":
         return nullcontext()

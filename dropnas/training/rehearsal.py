@@ -35,12 +35,12 @@ class Rehearsal:
 
 
 class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records all operations, and finally restores the existing tensors, which a recording must not change."""
+    """Records all operations, then restores the tensors that existed before; a recording must not change them."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[tuple[Any, Any, Any, Any]] = []
-        self.made: set[int] = set()  # addresses of new storages; `calls` keeps the storages alive
+        self.made: set[int] = set()  # addresses of storages allocated while recording; `calls` keeps them alive
         self.before: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,7 +1,8 @@
 """Schedules: values that change over the epochs, as pure functions of the position.
 
-Design choices: pure functions leave no state to save. `step` counts from 0 to `total` - 1. `end` would be reached at
-`step == total`, as in the scheduler of the released code, which sets one value for each epoch.
+Design choices: pure functions have no state that must be saved. `step` counts from 0 to `total` - 1. The value would
+reach `end` at `step == total`, one step after the last. The scheduler of the released code does the same, with one
+value for each epoch.
 """
 
 import math

@@ -2,10 +2,11 @@
 
 Design choices: inside the training loop, a handler only sets a flag, which the loop checks between two steps. Outside
 the loop (start-up, waiting for a lease or a GPU), there is nothing to save, and the process ends at once. A repeated
-signal has no further effect: scheduler, container and launcher may each pass on the same one, and SLURM sends SIGTERM
-again some seconds before it kills. The exception is a second SIGINT, which ends the run immediately, because a user who
-types Ctrl-C twice does not want to wait. A scheduler should send SIGURG to all processes of a job: processes without a
-handler ignore it, whereas the other signals end Snakemake and the process that serves a container's image.
+signal has no further effect, because the scheduler, the container and the launcher may each pass on the same signal,
+and SLURM sends SIGTERM again some seconds before it kills the job. The exception is a second SIGINT, which ends the run
+immediately, because a user who types Ctrl-C twice does not want to wait. A scheduler should send SIGURG to all
+processes of a job: processes without a handler ignore it, whereas the other signals end Snakemake and the process that
+serves a container's image.
 """
 
 import signal
@@ -14,17 +15,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: no error, start again
+EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h, a temporary failure: start the run again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG, signal.SIGINT, signal.SIGHUP)
-_asked = threading.Event()  # one for the whole process, because signals concern the process
+_asked = threading.Event()  # shared by the whole process, because a signal goes to the process
 _typed = threading.Event()  # set by the first SIGINT
 
 
 def obey() -> Callable[[], bool]:
-    """Let the first signal outside `caught` end this process with EXIT_STOPPED.
+    """Install handlers so that the first signal outside `caught` ends this process with EXIT_STOPPED.
 
     Returns:
-        a function that returns whether a signal came.
+        a function that returns whether a signal was received.
     """
     _asked.clear()
     _typed.clear()
@@ -45,7 +46,7 @@ def caught() -> Iterator[Callable[[], bool]]:
         yield _asked.is_set
     else:
         before = {number: signal.signal(number, _note) for number in SIGNALS}
-        if _leave not in before.values():  # under `obey`, an earlier signal has already ended the process
+        if _leave not in before.values():  # if `obey` is active, an earlier signal has already ended the process
             _asked.clear()
             _typed.clear()
         try:

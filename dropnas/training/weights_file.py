@@ -1,6 +1,6 @@
 """The weights of a finished run, as safetensors: nothing in a run's folder is unpickled, so no file in it can run code.
 
-safetensors is imported late, because benchmarks run without it.
+safetensors is imported only where it is used, because the benchmarks run without it.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from dropnas.errors import DropnasError
 
 
 def save_weights(weights: Mapping[str, Tensor], file: Path) -> None:
-    """Write tensors under their names in the network."""
+    """Write tensors to a file, under their names in the network."""
     from safetensors.torch import save_file
 
     save_file({name: value.cpu().contiguous() for name, value in weights.items()}, file)
 
 
 def load_weights(network: nn.Module, file: Path) -> None:
-    """Replace the weights of a network.
+    """Load the weights of a network from a file.
 
     Raises:
         DropnasError: the file is missing or damaged, or its weights do not fit the network.

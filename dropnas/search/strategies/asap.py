@@ -7,10 +7,10 @@ temperature of 1 (epochs 0 to 9), only w is trained and nothing is pruned. After
 when its Phi falls below 0.4 / N, where N is the number of operations. At least one operation stays on each edge. The
 search ends when each edge has one operation.
 
-Sources: the scheme is certain. All constants come from third-party code (cogsys-tuebingen/uninas). We checked from
-memory only that these constants, the 50 epochs, the batch of 64 and the clipping of the alphas' gradient agree with the
-paper. The 8 cells, the 16 channels and the equal initial alphas are from memory alone. It is uncertain which edges a
-node keeps, and whether N shrinks when operations leave an edge.
+Sources: we are sure of the algorithm, but all constants come from third-party code (cogsys-tuebingen/uninas). We
+checked these constants, the 50 epochs, the batch size of 64 and the clipping of the alphas' gradient against the paper
+only from memory. For the 8 cells, the 16 channels and the equal initial alphas, memory is our only source. It is
+uncertain which edges a node keeps, and whether N shrinks when operations leave an edge.
 
 What differs here: the schedule is stretched to the epochs of the search, so that a short search reaches the same final
 temperature. As in the published algorithm, each step prunes and cools; the third-party code does both once an epoch.
@@ -38,7 +38,7 @@ EPOCHS = 50  # the schedule was made for this number of epochs
 
 @dataclass(frozen=True)
 class AsapOptions:
-    """The schedule of the temperature, and the rule by which operations are pruned.
+    """Options of ASAP: the temperature schedule and the pruning rule.
 
     Attributes:
         temperature: temperature of the softmax in epoch 0.
@@ -50,8 +50,8 @@ class AsapOptions:
         threshold: an operation is pruned when its weight is below this number / N.
         count: N is the number of operations of the `space`, or the number of operations left on the `edge`.
         alpha_gradient_clip: largest norm of the gradient over all alphas.
-        score: ranks the edges of the genotype: by the `alpha` of their operation, or by its `weight` Phi, which is 1 if
-            only one operation is left.
+        score: whether the edges of the genotype are ranked by the `alpha` of their operation or by its `weight` Phi.
+            Phi is 1 if only one operation is left on the edge.
     """
 
     temperature: float = field(default=1.6, metadata={"gt": 0})
@@ -74,8 +74,8 @@ class Asap(Shrinking):
         """Set the options that differ from the defaults.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept, or the temperature never falls
-                below the grace temperature.
+            DropnasError: an option is unknown or has an invalid value, or the temperature never falls below the grace
+                temperature.
         """
         super().__init__(config, space)
         where = f"strategy {config.strategy!r}"

@@ -30,7 +30,7 @@ from dropnas.training.config import Precision
 
 @dataclass(frozen=True)
 class NoOptions:
-    """No options: the strategy's name gives the order."""
+    """DARTS has no options; the name of the strategy selects the first-order or the second-order variant."""
 
 
 class Darts(TwoLevel):
@@ -47,7 +47,10 @@ class Darts(TwoLevel):
         self.is_second_order = config.strategy == SECOND_ORDER
 
     def architecture_gradients(self, state: SearchState, batch: Batch) -> list[Tensor]:
-        """The gradient of the held-out loss in the alphas, without decay: at w, or after a virtual step of w."""
+        """The gradient of the held-out loss with respect to the alphas, without weight decay.
+
+        The first-order variant evaluates it at w. The second-order variant differentiates through a virtual step of w.
+        """
         if not self.is_second_order:
             return super().architecture_gradients(state, batch)
         assert batch.held_out is not None  # weight_share is below 1
@@ -69,17 +72,17 @@ class Loss:
     precision: Precision
 
     def in_weights(self, weights: Tensor) -> Tensor:
-        """The gradient in w, (K, weights), at the given w."""
+        """The gradient with respect to w at the given w: (K, weights)."""
         with self._at(weights) as losses:
             return self.state.gradients(losses)[0]
 
     def in_alphas(self, weights: Tensor) -> Tensor:
-        """The gradient in the alphas at the given w."""
+        """The gradient with respect to the alphas at the given w."""
         with self._at(weights) as losses:
             return torch.autograd.grad(losses.sum(), [self.state.alphas])[0]
 
     def in_both(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Both gradients at the given w."""
+        """The gradients with respect to w and to the alphas at the given w."""
         with self._at(weights) as losses:
             of_weights, of_alphas = self.state.gradients(losses, self.state.alphas)
             return of_weights, of_alphas

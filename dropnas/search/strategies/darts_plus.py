@@ -1,7 +1,8 @@
 """DARTS+ (Liang et al., 2019): DARTS with early stopping, before skip-connects dominate the normal cell.
 
 The search is first-order DARTS: each step moves the alphas on a held-out batch, then w on a training batch. The cosine
-schedule of w covers the longest possible search. After each epoch, the chosen one of two criteria may end the search:
+schedule of w covers the longest possible search. After each epoch, the search stops if the chosen one of these two
+criteria is met:
 
 1. The normal cell of the current genotype has two or more skip-connects.
 2. The ranking of the alphas of the convolutional operations has not changed for ten epochs.
@@ -9,9 +10,9 @@ schedule of w covers the longest possible search. After each epoch, the chosen o
 The genotype is derived as in DARTS: on each edge the operation with the largest probability, zero excluded, and for
 each node its two best edges.
 
-Sources: the two criteria are certain, but no published code shows their details. Two details are therefore options:
-which alphas form the ranking, and which genotype is taken when criterion 1 ends the search. The use of criterion 1 for
-CIFAR, the first order and the limit of 60 epochs are from memory only.
+Sources: we are sure of the two criteria, but no published code shows their details. Two details are therefore options:
+which alphas are ranked, and which genotype is used when criterion 1 ends the search. For three further points, memory
+is our only source: criterion 1 is used for CIFAR, the search is first-order, and it lasts at most 60 epochs.
 """
 
 from collections.abc import Sequence
@@ -34,18 +35,18 @@ from dropnas.space.spaces import SearchSpace
 
 @dataclass(frozen=True)
 class DartsPlusOptions:
-    """When the search ends, and which genotype it then takes.
+    """Options of DARTS+: when the search stops, and which genotype it returns.
 
     Attributes:
         criterion: `skip-connects` is the first criterion, `ranking` the second.
-        skip_connects: number of skip-connects in the normal cell that ends the search.
-        patience: number of epochs without a change of the ranking that ends the search.
-        ranking: what must not change in the normal cell: `best`, the best convolutional operation of each edge;
-            `operations`, the order of all convolutional operations on each edge; `edges`, the order of the edges by
-            their best convolutional operation.
-        cell: the genotype that is taken when skip-connects end the search: `stopping`, that of the last epoch, or
-            `before`, that of the epoch before it.
-        score: ranks operations and edges by `probability`, as in DARTS, or by the raw `alpha`.
+        skip_connects: the search stops when the normal cell has at least this many skip-connects.
+        patience: the search stops after this many epochs in which the ranking does not change.
+        ranking: what must stay the same in the normal cell. `best`: the best convolutional operation of each edge.
+            `operations`: the order of all convolutional operations on each edge. `edges`: the order of the edges, which
+            are ranked by their best convolutional operation.
+        cell: the genotype that is used when skip-connects end the search. `stopping` uses the genotype of the last
+            epoch, `before` the genotype of the previous epoch.
+        score: whether operations and edges are ranked by `probability`, as in DARTS, or by the raw `alpha`.
     """
 
     criterion: Literal["skip-connects", "ranking"] = "skip-connects"
@@ -65,8 +66,8 @@ class DartsPlus(TwoLevel):
         """Set the options that differ from the defaults.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept, or the criterion conflicts with
-                the space or with another option.
+            DropnasError: an option is unknown or has an invalid value, or the criterion conflicts with the space or
+                with another option.
         """
         super().__init__(config, space)
         where = f"strategy {config.strategy!r}"
@@ -78,7 +79,7 @@ class DartsPlus(TwoLevel):
         return self.reason([*run.history, matrices(run.architecture)]) is not None
 
     def reason(self, history: Sequence[Matrices]) -> str | None:
-        """Return why a search with this history of alphas ends after its last entry; None if it continues."""
+        """Return why a search with this history of alphas stops now, or None if it continues."""
         options = self.options
         if options.criterion == "skip-connects":
             count = sum(name == SKIP for name, _ in self._genotype(history[-1]).normal)

@@ -1,4 +1,4 @@
-"""Random architectures as masks, and their error with the shared weights of a supernet.
+"""Draws random architectures as masks, and scores them with the shared weights of a supernet.
 
 Design choices: a mask is bool (2, edges, operations). For each node, it marks two incoming edges and one
 operation on each of them. Scoring uses the plain supernet and computes only the operations of the mask. It runs on the
@@ -21,7 +21,10 @@ from dropnas.training.precision import autocast
 
 
 def draw_architecture(drawable: Sequence[int], operations: int, generator: torch.Generator) -> Tensor:
-    """Draw two different predecessors for each node of each kind and one operation for each of these edges, uniformly.
+    """Draw a random architecture: a bool mask (2, edges, operations).
+
+    For both kinds of cells, each node gets two different predecessors, and each of the two edges gets one operation.
+    All choices are uniform.
 
     Args:
         drawable: indices of the operations that can be drawn.
@@ -53,7 +56,8 @@ def error_of(run: SeedRun, architecture: Tensor, drawn: Iterable[Tensors]) -> fl
     """Return the fraction of images that the shared weights misclassify; batch norms use their running statistics.
 
     Args:
-        drawn: for each batch, `order`, `corners` and `flips` of one seed, on the CPU, as `batch_of` takes them.
+        drawn: for each batch, the tensors `order`, `corners` and `flips` that `batch_of` expects, for one seed and on
+            the CPU.
     """
     device, mixtures = run.alphas.normal.device, _mixtures(run, architecture)
     wrong, images = 0, 0

@@ -1,4 +1,4 @@
-"""Adam for ProxylessNAS, in which a step moves the alphas of some edges only."""
+"""Adam for ProxylessNAS, where a step updates the alphas of only some edges."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from dropnas.training.optimisers import EPSILON, Adam
 
 
 class EdgewiseAdam(Adam):
-    """Adam that treats each edge of the alphas as a separate parameter; an edge that does not move keeps its state.
+    """Adam that treats each edge of the alphas as a separate parameter; an edge that is not updated keeps its state.
 
     Like torch's Adam, it counts the steps of each parameter: `slots["steps"]` is (K, 2, edges, 1).
     """
@@ -20,7 +20,7 @@ class EdgewiseAdam(Adam):
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], moving: Tensor | None = None) -> None:
-        """Update the alphas of the `moving` edges, bool (K, 2, edges, 1), along their gradient; None means all."""
+        """Update the alphas of the `moving` edges, a bool mask (K, 2, edges, 1); None means all edges."""
         (gradient,), (alphas,), (average,), (squared,), (steps,) = gradients, self.parameters, *self.slots.values()
         moving = torch.ones_like(steps, dtype=torch.bool) if moving is None else moving
         first, second = self.betas

@@ -60,7 +60,7 @@ class Gdas(SinglePath):
         """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept, or the temperature would rise.
+            DropnasError: an option is unknown or has an invalid value, or the temperature would rise.
         """
         where = f"strategy {config.strategy!r}"
         self.options = with_options(GdasOptions(), options, where)
@@ -81,7 +81,10 @@ class Gdas(SinglePath):
         return {"noise": noise, "temperature": temperature, **super().draw(epoch, steps, generator)}
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """Keep one sampled operation on each edge; its weight is 1 and has the gradient of y."""
+        """Sample one operation on each edge.
+
+        Its weight is 1 in the forward pass, and has the gradient of y in the backward pass.
+        """
         noise = batch.drawn["noise"][:, 0 if level == "weights" else 1]
         logits = state.alphas.log_softmax(dim=-1) + noise
         y = (logits / batch.drawn["temperature"][:, None, None, None]).softmax(dim=-1)
@@ -89,7 +92,10 @@ class Gdas(SinglePath):
         return Mixing(state.of_cells(chosen + (y - y.detach())), state.of_cells(chosen))
 
     def derive(self, run: SeedRun) -> Genotype:
-        """Choose the two pairs of each node with the largest p; ties go to the lower predecessor, then operation."""
+        """For each node, choose the two pairs with the largest p.
+
+        Ties go to the lower index, first of the predecessor, then of the operation.
+        """
         operations = run.space.operations
         if self.options.edges == "predecessors":
             normal, reduce = (matrix.tolist() for matrix in run.alphas)

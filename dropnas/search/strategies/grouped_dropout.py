@@ -3,11 +3,12 @@
 Each batch draws a mask that drops operations, separately in the groups O_p (with parameters) and O_np (without). One
 pass over the kept operations, mixed by Eq. 1, gives the gradients of w and of the alphas. SGD updates w and Adam moves
 the alphas. A second step applies the weight decay to the kept parameters only. Alpha-adjust then corrects the kept
-alphas, so that the dropped operations keep their probability mass (Eq. 2 and 3).
+alphas so that the dropped operations keep their probability mass (Eq. 2 and 3).
 
-Design choices: the paper's ablations, one-level DARTS and the drop rates by which the paper describes SNAS and
-ProxylessNAS are presets of `DropoutOptions`. A step is a sequence of small methods, and a subclass may replace each of
-them. Dropped operations have weight zero and gradient zero. Masks also select what decays and what moves.
+Design choices: several methods are presets of `DropoutOptions`: the paper's ablations, one-level DARTS, and SNAS and
+ProxylessNAS in the sense of the paper, which describes them by their drop rates. A step is a sequence of small methods,
+and a subclass may override any of them. Dropped operations have zero weight and zero gradient. Masks also select the
+parameters that decay and those that are updated.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from dropnas.space.spaces import SearchSpace
 
 
 class Gradients(NamedTuple):
-    """The gradients in w, (K, weights), and in the alphas, (K, 2, edges, operations)."""
+    """The gradients with respect to w, (K, weights), and to the alphas, (K, 2, edges, operations)."""
 
     weights: Tensor
     alphas: Tensor
@@ -40,10 +41,10 @@ class GroupedDropout(Strategy):
         """Set the options that differ from DropNAS' defaults or, for a preset, from the preset's values.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept.
+            DropnasError: an option is unknown or has an invalid value.
         """
         super().__init__(config, space)
-        assert config.preset is not None  # None only for methods without these options
+        assert config.preset is not None  # only methods without these options have no preset
         self.options = with_options(config.preset, options, f"strategy {config.strategy!r}")
         self.groups = drop_groups(self.options, space)
 
@@ -75,7 +76,10 @@ class GroupedDropout(Strategy):
         return losses, logits
 
     def differentiate(self, state: SearchState, batch: Batch, kept: Kept) -> tuple[Tensor, Tensor, Gradients]:
-        """Losses, logits and gradients of a pass over the kept operations (Eq. 1); dropped ones get gradient zero."""
+        """Return the losses, logits and gradients of a pass over the kept operations (Eq. 1).
+
+        The gradients of dropped operations are zero.
+        """
         mixing = kept_softmax(state.of_cells(state.alphas), kept.cells)
         losses, logits = state.losses(batch.images, batch.labels, mixing, kept.cells)
         gradients = Gradients(*state.gradients(losses, state.alphas))
@@ -108,7 +112,7 @@ class GroupedDropout(Strategy):
         state.alphas.copy_(alpha_adjust(before, state.alphas, kept.kinds, self.options.alpha_adjust))
 
     def _decaying(self, kept: Kept) -> Kept:
-        """Select what decays: the kept parameters if `decay_scope` is `kept`, otherwise all."""
+        """Select the parameters that decay: the kept ones if `decay_scope` is `kept`, otherwise all."""
         if self.options.decay_scope == "kept":
             return kept
         return Kept(torch.ones_like(kept.cells), torch.ones_like(kept.kinds))

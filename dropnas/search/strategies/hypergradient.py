@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-Gradient = Callable[[Tensor], Tensor]  # from w (K, weights) to the gradient of a loss in w or in alpha (K, ...)
+Gradient = Callable[[Tensor], Tensor]  # w (K, weights) -> gradient of a loss with respect to w or alpha (K, ...)
 LENGTH = 0.01  # length of the finite difference in w: epsilon = LENGTH / ||v||
 
 
@@ -36,12 +36,12 @@ def second_order(
     velocity: Tensor,
     step: VirtualStep,
 ) -> Tensor:
-    """The gradient of L_val(w'(alpha), alpha) in alpha, where w' is w after one step on L_train (Eq. 7).
+    """The gradient of L_val(w'(alpha), alpha) with respect to alpha; w' is w after one step on L_train (Eq. 7).
 
     Args:
-        training: the gradient of L_train in w.
-        validation: the gradients of L_val in w and in alpha.
-        perturbed: the gradient of L_train in alpha, for the finite difference.
+        training: computes the gradient of L_train with respect to w.
+        validation: computes the gradients of L_val with respect to w and to alpha.
+        perturbed: computes the gradient of L_train with respect to alpha, for the finite difference.
         weights, velocity: w and its momentum buffer, each (K, weights).
         step: the virtual step.
     """
@@ -56,9 +56,10 @@ def virtual_step(training: Gradient, weights: Tensor, velocity: Tensor, step: Vi
 
 
 def mixed_derivative(training: Gradient, weights: Tensor, vector: Tensor) -> Tensor:
-    """The derivative of `training` (the gradient of L_train in alpha) along v in w, by a central difference (Eq. 8).
+    """Differentiate `training` with respect to w along the direction v, by a central difference (Eq. 8).
 
-    It is exact if that gradient is linear or quadratic in w, and zero if v is zero.
+    `training` computes the gradient of L_train with respect to alpha. The result is exact if this gradient is linear or
+    quadratic in w, and zero if v is zero.
     """
     norms = torch.linalg.vector_norm(vector, dim=1, keepdim=True)
     epsilon = LENGTH / norms.clamp(min=torch.finfo(norms.dtype).tiny)

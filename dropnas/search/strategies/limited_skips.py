@@ -1,6 +1,6 @@
 """P-DARTS' derivation: the edges with the largest p, with a limit on the skip-connects of the normal cell.
 
-Design choices: this is plain Python on rows of numbers. The scores are p, the softmax of an edge's alphas; a pruned
+Design choices: this is plain Python on lists of numbers. The scores are p, the softmax of an edge's alphas; a pruned
 operation has the score minus infinity. As in the released code, ties between operations and between edges go to the
 higher index. Skip-connects are forbidden one at a time until the limit holds: without one of them, its node may choose
 another edge whose best operation is also a skip-connect.
@@ -20,7 +20,7 @@ Scores = list[list[float]]  # a row for each edge, a column for each operation
 
 
 class Chosen(NamedTuple):
-    """The chosen operation of an edge, as an index into the edge's row, with its score."""
+    """A chosen edge with its best operation and that operation's score; `edge` and `operation` are indices."""
 
     edge: int
     operation: int
@@ -53,7 +53,10 @@ def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[Chos
 
 
 def _best(operations: Sequence[str], scores: Scores) -> list[Chosen]:
-    """For each node, choose the two edges whose best operations (zero excluded) score highest, ordered by index."""
+    """For each node, choose the two edges whose best operations (zero excluded) score highest.
+
+    The two edges are in the order of their predecessors.
+    """
     of_node: dict[int, list[Chosen]] = {}
     for edge, ((node, _), row) in enumerate(zip(edges(), scores, strict=True)):
         allowed = [-inf if name == ZERO else score for name, score in zip(operations, row, strict=True)]

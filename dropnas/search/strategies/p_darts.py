@@ -49,8 +49,8 @@ class PDartsOptions:
         dropped_1, dropped_2: number of operations that are pruned on each edge after phases 1 and 2.
         skip_dropout_1, skip_dropout_2, skip_dropout_3: initial dropout rates on skip-connects in the three phases.
             On CIFAR-100 the authors use 0.1, 0.2 and 0.3. The released README uses 0.1 in phase 1 on CIFAR-10.
-        dropout: `elements` drops single elements, as released; `operation` drops the entire output of a skip-connect,
-            which the paper's word "operation-level" may mean.
+        dropout: `elements` drops individual elements, as the released code does. `operation` drops the entire output of
+            a skip-connect, which may be what the paper means by "operation-level".
         dropout_decay: while the alphas are trained, the rate is multiplied by exp(-dropout_decay) in each epoch.
         frozen_part: fraction of a phase's epochs, at its start, in which only w is trained; the authors use 10 of 25.
         alpha_gradient_clip: the gradient of all alphas together is clipped to this norm.
@@ -78,8 +78,7 @@ class PDarts(TwoLevel):
         """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept, or the phases prune too many
-                operations.
+            DropnasError: an option is unknown or has an invalid value, or the phases prune too many operations.
         """
         super().__init__(config, space)
         self.options = with_options(PDartsOptions(), options, f"strategy {config.strategy!r}")
@@ -92,7 +91,8 @@ class PDarts(TwoLevel):
     def _check_left(self) -> None:
         """Check that enough operations are left in phase 3.
 
-        Each edge needs one that is neither zero nor, if skip-connects are limited, a skip-connect.
+        Each edge needs at least one operation other than zero. If skip-connects are limited, this operation must not be
+        a skip-connect either.
         """
         no_choice = (ZERO, SKIP) if self.options.skip_limit < limited_skips.MOST else (ZERO,)
         needed = 1 + sum(name in no_choice for name in self.space.operations)
@@ -107,7 +107,7 @@ class PDarts(TwoLevel):
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """The three phases; the options give their depths, and each has `config.epochs` epochs."""
+        """The three phases; the options set their depths, and each phase has `config.epochs` epochs."""
         added = (0, self.options.added_cells_2, self.options.added_cells_3)
         return [Phase(self.config.cells + more, self.config.epochs) for more in added]
 
@@ -125,7 +125,7 @@ class PDarts(TwoLevel):
         """Choose the operations that each edge keeps in this phase; of operations with equal p, the first is pruned."""
         if not phase:
             return {}
-        if before is None:  # a checkpoint will replace this; only the number of kept operations must be right
+        if before is None:  # a placeholder with the right number of operations, until a checkpoint replaces it
             return {KEPT: (torch.arange(self.left[0]) < self.left[phase]).expand(2, EDGES, -1).clone()}
         alphas = before[ALPHAS]
         kept = before.get(KEPT, torch.ones_like(alphas, dtype=torch.bool))

@@ -1,14 +1,14 @@
 """PC-DARTS (Xu et al., 2020): partial channel connections and edge normalisation.
 
-One in K = 4 channels of a state goes through an edge's operations. The other channels bypass them. All channels are
-then shuffled (Section 3.2, "partial channel connections"). A node is the sum of its edges, weighted by a softmax of the
-betas; there is one beta for each edge and kind of cell (Section 3.3, "edge normalisation"). One Adam optimiser updates
-alphas and betas on the held-out half of the images, then SGD updates w on the other half. In the first 15 of 50 epochs
-only w is trained. The genotype is derived from softmax(alpha) * softmax(beta).
+One in every K channels of a state goes through an edge's operations, with K = 4. The other channels bypass them. All
+channels are then shuffled (Section 3.2, "partial channel connections"). A node is the sum of its edges, weighted by a
+softmax of the betas; there is one beta for each edge and kind of cell (Section 3.3, "edge normalisation"). One Adam
+optimiser updates alphas and betas on the held-out half of the images, then SGD updates w on the other half. In the
+first 15 of 50 epochs only w is trained. The genotype is derived from softmax(alpha) * softmax(beta).
 
 What differs here: the halves are drawn for each seed, as for all methods; the authors train w on the first half of the
 training set, in the order of the file. As in the authors' code, the channels that go through the operations are always
-the first ones, and the shuffle mixes them; the paper's text speaks of sampled channels. Only the first order is
+the first ones, and the shuffle mixes them; the paper's text speaks of sampled channels. Only the first-order search is
 implemented.
 """
 
@@ -43,7 +43,7 @@ class PcDartsOptions:
     """The options of PC-DARTS.
 
     Attributes:
-        proportion: the number K: one in K channels goes through the operations. The authors use 2 on ImageNet.
+        proportion: the number K; one in every K channels goes through the operations. The authors use 2 on ImageNet.
         edge_normalisation: whether there are betas; without them every edge has weight 1, as in DARTS.
         frozen_part: fraction of the epochs, at the start, in which only w is trained; the authors use 15 of 50.
     """
@@ -60,8 +60,8 @@ class PcDarts(TwoLevel):
         """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept, or the proportion does not divide
-                the number of channels.
+            DropnasError: an option is unknown or has an invalid value, or the number of channels is not divisible by
+                the proportion.
         """
         super().__init__(config, space)
         where = f"strategy {config.strategy!r}"
@@ -80,7 +80,7 @@ class PcDarts(TwoLevel):
         return Supernet(self.space, self.config.channels, self.phases[phase].cells, classes, edge)
 
     def make_engine(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None) -> PartialEngine:
-        """The engine that computes these supernets, one for each seed, as one network."""
+        """The engine that computes the supernets of all seeds as one network."""
         return PartialEngine(self.options.proportion, supernets, static, backend)
 
     def architecture(self, phase: int, generator: torch.Generator) -> Tensors:

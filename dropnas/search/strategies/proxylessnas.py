@@ -1,14 +1,14 @@
 """ProxylessNAS (Cai et al., ICLR 2019): search on single paths, in this project's space.
 
-This strategy follows the authors' code: a two-level search with a tenth of the images held out. A step of w samples one
-operation of each edge from p, the softmax of the edge's alphas (Section 3.2, Eq. 2), and computes only this operation.
-Weights that were not sampled keep their values and their momentum. A step of the alphas samples two operations of each
-edge and makes one of them active: the gates g are 1 for the active and 0 for the other. The derivatives of the held-out
-loss with respect to the gates give dL/dalpha_i = sum over j of dL/dg_j p'_j (delta_ij - p'_i) (Eq. 4); the sum is over
-the two operations, and p' is the softmax over them. After the step of Adam, both alphas are shifted so that the p of
-all other operations stays the same. (Adam has beta_1 = 0, so alphas that were not sampled do not drift.) If the active
-operation is the zero operation, the alphas of the edge do not change. The alphas are updated at every fifth batch,
-after a warm-up in which only w is trained.
+This strategy follows the authors' code: a two-level search with a tenth of the images held out. An update of w samples
+one operation on each edge from p, the softmax of the edge's alphas (Section 3.2, Eq. 2), and computes only this
+operation. Weights that were not sampled keep their values and their momentum. An update of the alphas samples two
+operations on each edge and makes one of them active: its gate g is 1, and the gate of the other operation is 0. The
+derivatives of the held-out loss with respect to the gates give dL/dalpha_i = sum over j of dL/dg_j p'_j (delta_ij -
+p'_i) (Eq. 4); the sum is over the two operations, and p' is the softmax over them. After the Adam step, both alphas are
+shifted so that the p of all other operations stays the same. (Adam has beta_1 = 0, so alphas that were not sampled do
+not drift.) If the active operation is the zero operation, the alphas of the edge do not change. The alphas are updated
+at every fifth batch, after a warm-up in which only w is trained.
 
 What differs here: the authors' CIFAR space has tree cells. Here the cells of a kind share alphas and samples, and the
 cell is derived as in DARTS. The authors' code gates all operations by default (`paths: all`). There is no latency term,
@@ -43,13 +43,13 @@ class ProxylessNasOptions(SgdOptions):
     """Options of ProxylessNAS.
 
     Attributes:
-        held_out: fraction of the images that trains the alphas instead of w.
+        held_out: fraction of the images that are held out to train the alphas; the other images train w.
         warm_up: fraction of the epochs in which only w is trained; the warm-up has its own cosine schedule of the
             learning rate.
         warm_up_factor: the highest learning rate of the warm-up, as a multiple of `search.learning_rate`.
-        frozen: fraction of the epochs after the warm-up in which the alphas still do not move.
-        alpha_every: the alphas are updated once in this number of batches; in an epoch with fewer batches, at its last
-            batch.
+        frozen: fraction of the epochs after the warm-up during which the alphas stay frozen.
+        alpha_every: number of batches from one update of the alphas to the next. An epoch with fewer batches updates
+            them at its last batch.
         paths: `two` gates two operations at a time, as in the paper; `all` gates all operations and does not shift the
             alphas.
         samples: `kinds` samples once for each kind of cell, `cells` once for each cell.
@@ -65,7 +65,7 @@ class ProxylessNasOptions(SgdOptions):
 
 
 class Paths(NamedTuple):
-    """The operations that a step of the alphas uses, as two bool masks (K, kinds or cells, edges, operations).
+    """The operations sampled to update the alphas, as two bool masks (K, kinds or cells, edges, operations).
 
     Attributes:
         computed: the operations that have a gate.
@@ -83,7 +83,7 @@ class ProxylessNas(SinglePath):
         """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept, or no epoch moves the alphas.
+            DropnasError: an option is unknown or has an invalid value, or no epoch is left to train the alphas.
         """
         where = f"strategy {config.strategy!r}"
         self.options = with_options(ProxylessNasOptions(), options, where)
@@ -104,14 +104,14 @@ class ProxylessNas(SinglePath):
         return super().optimisers(weights, architecture)[0], of_alphas
 
     def rate(self, epoch: float) -> float:
-        """The learning rate of w: one cosine over the warm-up, another one over the rest."""
+        """The learning rate of w: a cosine schedule during the warm-up, and another one after it."""
         highest, lowest, length = self.config.learning_rate, self.config.learning_rate_min, self.warm_up_epochs
         if epoch < length:
             return cosine(self.options.warm_up_factor * highest, lowest, epoch, length)
         return cosine(highest, lowest, epoch - length, self.config.epochs - length)
 
     def step_variant(self, epoch: int, step: int, steps: int) -> str:
-        """Return the variant of a step, with or without an update of the alphas."""
+        """Return the variant of this step, which depends on whether the step updates the alphas."""
         moves = (step + 1) % min(self.options.alpha_every, steps) == 0
         return self.variant(epoch) if moves else WEIGHTS_ONLY
 
@@ -123,7 +123,11 @@ class ProxylessNas(SinglePath):
         return {"noise": noise, "chance": chance, **super().draw(epoch, steps, generator)}
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """For w, one sampled operation on each edge; for the alphas, the gates, which have the gradient of p'."""
+        """Weight the sampled operations.
+
+        For w, the sampled operation of each edge has weight 1. For the alphas, the weights are the gates, whose
+        gradient is the gradient of p'.
+        """
         if level == "weights":
             chosen = self._of_cells(state, self._sampled(state, batch.drawn["noise"][:, 0]))
             return Mixing(chosen.to(state.weights.dtype), chosen)
@@ -134,7 +138,7 @@ class ProxylessNas(SinglePath):
         return Mixing(self._of_cells(state, gates), self._of_cells(state, paths.computed))
 
     def paths(self, state: SearchState, batch: Batch) -> Paths:
-        """Sample two operations of each edge without replacement, then choose the active one of them by p'."""
+        """Sample two operations on each edge without replacement, then sample the active one with probability p'."""
         noise, chance = batch.drawn["noise"][:, 1], batch.drawn["chance"]
         rows, count = self._rows(state).detach(), len(self.space.operations)
         if self.options.paths == "all":
@@ -162,11 +166,11 @@ class ProxylessNas(SinglePath):
                 state.alphas.copy_(rescaled(before, state.alphas, involved))
 
     def _rows(self, state: SearchState) -> Tensor:
-        """The alphas, one matrix for each sample: (K, kinds or cells, edges, operations)."""
+        """The alphas, with a matrix for each kind or each cell: (K, kinds or cells, edges, operations)."""
         return state.alphas if self.options.samples == "kinds" else state.of_cells(state.alphas)
 
     def _sampled(self, state: SearchState, noise: Tensor) -> Tensor:
-        """Sample one operation of each edge from p: bool (K, kinds or cells, edges, operations)."""
+        """Sample one operation on each edge from p: bool (K, kinds or cells, edges, operations)."""
         return one_of((self._rows(state).detach() + noise).argmax(dim=-1), noise.shape[-1])
 
     def _of_cells(self, state: SearchState, values: Tensor) -> Tensor:

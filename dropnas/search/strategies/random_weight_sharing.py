@@ -1,15 +1,17 @@
 """Random search with weight sharing (Li and Talwalkar, 2019): only w is trained; the best random architecture wins.
 
-Each batch of one half of the images trains a random architecture: two different predecessors for each node of each kind
-of cell, and one operation for each of these edges. All choices are uniform and include zero. The drawn operations have
-weight 1, all others weight 0. SGD updates w; its momentum and weight decay also change the weights of operations that
-were not drawn. After the training comes the selection: random architectures are scored by their error with the shared
-weights on the other half of the images. Each round of the selection scores 1,000 architectures on 10 batches each, then
-scores its ten best on the entire half. Batch norms use their running statistics. The best architecture of all rounds is
-the genotype. There is one round for each 10,000 training batches.
+One half of the images is used for training, and each of its batches trains a random architecture. For both kinds of
+cells, each node gets two different predecessors, and each of these two edges gets one operation. All choices are
+uniform, and the operation may be zero. The drawn operations have weight 1, all others weight 0. SGD updates w; its
+momentum and weight decay also change the weights of operations that were not drawn. The training is followed by a
+selection: random architectures are scored by their error on the other half of the images, with the shared weights. Each
+round of the selection scores 1,000 architectures on 10 batches each, then scores its ten best on the entire half. Batch
+norms use their running statistics. The best architecture of all rounds is the genotype. There is one round for each
+10,000 training batches.
 
 Sources: the paper and the authors' code. The authors tried five settings; the fifth, for which they report results, is
-used here. One point is from memory of their code: the images of the selection are augmented, like the training images.
+used here. For one point, we rely on our memory of their code: the images used in the selection are augmented like the
+training images.
 
 What differs here: after a training of fewer than 10,000 batches, proportionally fewer architectures are scored. The
 running statistics of operations that were not drawn do not change, so a CPU need not compute these operations. The
@@ -44,20 +46,20 @@ PER_ROUND = 10_000  # training batches for each round
 
 @dataclass(frozen=True)
 class RandomWeightSharingOptions:
-    """What is drawn, and how many architectures are scored.
+    """Options of the search: how architectures are drawn, and how many are scored.
 
     Attributes:
         rounds: number of rounds of the selection; 0 means one for each 10,000 batches of the training, and at least
             one.
         architectures: number of architectures that a round scores.
-        batches: number of batches of held-out images that score each architecture.
+        batches: number of batches of held-out images on which each architecture is scored.
         finalists: number of best architectures of a round that are scored on all held-out images.
         short: after a training of fewer than 10,000 batches, `share` scores proportionally fewer architectures and
             `all` scores all of them.
-        images: images of the selection: `augmented` or `plain`.
+        images: whether the images used in the selection are `augmented` or `plain`.
         zero: whether the zero operation can be drawn.
-        statistics: operations whose running statistics a batch updates: those that were `drawn`, or `all`, as in the
-            authors' code, which computes all of them.
+        statistics: whether a batch updates the running statistics of the `drawn` operations or of `all` operations. The
+            authors' code computes all operations, and so updates all of them.
     """
 
     rounds: int = field(default=0, metadata={"ge": 0})
@@ -85,8 +87,7 @@ class RandomWeightSharing(TwoLevel):
         """Set the options that differ from the defaults.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept, or there are more finalists than
-                architectures.
+            DropnasError: an option is unknown or has an invalid value, or there are more finalists than architectures.
         """
         super().__init__(config, space)
         where = f"strategy {config.strategy!r}"
@@ -163,12 +164,12 @@ class RandomWeightSharing(TwoLevel):
         return error
 
     def candidate(self, run: SeedRun, number: int, index: int) -> Tensor:
-        """The random architecture with this index in round `number`: bool (2, edges, operations)."""
+        """Draw the architecture with this index in round `number`: bool (2, edges, operations)."""
         random = generator(run.config.seed, "candidates", number, index)
         return draw_architecture(self.drawable, len(self.space.operations), random)
 
     def batch(self, run: SeedRun, number: int) -> Tensors:
-        """Return a batch of held-out images as `batch_of` takes it; each pass over the images has a new order."""
+        """Return a batch of held-out images as `batch_of` expects it; each pass over the images has a new order."""
         size = run.config.batch_size
         passes, index = divmod(number, math.ceil(len(run.held_out) / size))
         order = torch.randperm(len(run.held_out), generator=generator(run.config.seed, "selection", passes))
@@ -176,7 +177,7 @@ class RandomWeightSharing(TwoLevel):
         return self._prepared(chosen, generator(run.config.seed, "selection augmentation", number))
 
     def all_batches(self, run: SeedRun, number: int, candidate: int) -> Iterator[Tensors]:
-        """Yield batches of all held-out images, for a finalist."""
+        """Yield all held-out images in batches, to score a finalist."""
         random = generator(run.config.seed, "finalist augmentation", number, candidate)
         for chosen in run.held_out.split(run.config.batch_size):  # type: ignore[no-untyped-call]
             yield self._prepared(chosen, random)

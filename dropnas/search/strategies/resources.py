@@ -1,4 +1,4 @@
-"""The costs of operations that SNAS' resource term counts: size, multiply-adds and memory accesses.
+"""Computes the costs in SNAS' resource term: the size, multiply-adds and memory accesses of each operation.
 
 Design choices: the costs of an operation are sums over its layers, so they can also be computed for a user's own
 operations. For maps with even sides, these sums equal the numbers of the cost tables in SNAS' code.
@@ -35,9 +35,9 @@ def costs(supernet: Supernet, height: int, width: int) -> Tensor:
 
 
 def cost_of(operation: nn.Module, channels: int, height: int, width: int) -> Cost:
-    """The cost of an operation on maps (channels, height, width)."""
+    """The costs of an operation whose input is a single image of shape (channels, height, width)."""
     found = list[Cost]()
-    shadow = copy.deepcopy(operation).to("meta")  # only shapes are computed, and running statistics do not move
+    shadow = copy.deepcopy(operation).to("meta")  # computes only shapes, and leaves the running statistics unchanged
     for layer in shadow.modules():
         if isinstance(layer, LAYERS):
             layer.register_forward_hook(lambda layer, inputs, output: found.append(_of_layer(layer, inputs[0], output)))
@@ -48,8 +48,8 @@ def cost_of(operation: nn.Module, channels: int, height: int, width: int) -> Cos
 def _of_layer(layer: Any, maps: Tensor, output: Tensor) -> Cost:
     """The cost of one layer.
 
-    A convolution or pooling of stride s reads s * s values of each input channel for each output pixel. The accesses of
-    a convolution's weights are added.
+    For each output pixel, a convolution or pooling of stride s reads s * s values of each input channel. Reading the
+    weights of a convolution is counted as well.
     """
     pixels, stride = output[0, 0].numel(), layer.stride if hasattr(layer, "stride") else 1
     stepped = stride[0] * stride[1] if isinstance(stride, tuple) else stride**2

@@ -1,10 +1,10 @@
 """Two-level searches that prune operations for good, until one is left on each edge.
 
-Design choices: a mask in the strategy's memory marks the operations that are left. A step therefore stays a function of
+Design choices: a mask in the strategy's memory marks the remaining operations. A step therefore stays a function of
 tensors. A static step (see `Engine`) still computes pruned operations; other steps skip them. The weights and alphas of
-pruned operations still decay, without any effect. In the genotype, each edge has its best operation that is left (zero
-excluded), and each node has its two best edges. An edge on which only zero is left ranks after all others. If a node
-needs this edge, the edge takes its best pruned operation.
+pruned operations still decay, without any effect. In the genotype, each edge has the best of its remaining operations
+(zero excluded), and each node has its two best edges. An edge on which only zero is left ranks below all others. If a
+node needs such an edge, the edge gets the best of its pruned operations.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,10 @@ class Shrinking(TwoLevel):
 
 
 def best_left(space: SearchSpace, scores: Tensor, left: Tensor) -> Genotype:
-    """Derive a genotype by scores; pruned operations rank below all others. Both tensors are (2, edges, operations)."""
+    """Derive a genotype from scores (2, edges, operations), with pruned operations ranked last.
+
+    `left` is a bool mask of the same shape; it is False for pruned operations.
+    """
     scores = scores.detach().double().cpu()
     below = scores - (scores.max() - scores.min() + 1)
     normal, reduce = torch.where(left.cpu(), scores, below).tolist()

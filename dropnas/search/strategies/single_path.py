@@ -1,10 +1,10 @@
-"""The common parts of ProxylessNAS and GDAS: w learns on one sampled operation of each edge.
+"""The base class of ProxylessNAS and GDAS, which train w on one sampled operation of each edge.
 
 Design choices: a sample is a mask that the device computes from the alphas and from noise that the host draws, so a
 step can be recorded as a CUDA graph. On a CPU, the engine computes only the sampled operations. A step moves w first,
 then the alphas. The learning rate of w changes from step to step, as in the code of both methods. A recorded step
-cannot read the number of the step, so the learning rates are passed to it like random numbers, as part of the epoch's
-draws.
+cannot read the step number, so the learning rates are passed to it in the same way as the random numbers, as part of
+the epoch's draws.
 """
 
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ from dropnas.training.schedule import cosine
 
 @dataclass(frozen=True)
 class SgdOptions:
-    """Options of the SGD for w.
+    """Options of the SGD optimiser of w.
 
     Attributes:
-        nesterov: whether the momentum of w is Nesterov's.
-        schedule: `step` changes the learning rate of w at each step, `epoch` at each epoch.
+        nesterov: whether to use Nesterov momentum.
+        schedule: whether the learning rate of w changes at each `step` or only at each `epoch`.
     """
 
     nesterov: bool = True
@@ -47,7 +47,7 @@ class SinglePath(TwoLevel):
     moves_unsampled = False
 
     def __init__(self, config: SearchConfig, space: SearchSpace, sgd: SgdOptions) -> None:
-        """Take the options of the SGD for w."""
+        """Set the options of the SGD optimiser of w."""
         super().__init__(config, space)
         self.sgd = sgd
 
@@ -58,7 +58,7 @@ class SinglePath(TwoLevel):
         return SGD([weights], config.learning_rate, config.momentum, nesterov=self.sgd.nesterov), of_alphas
 
     def rate(self, epoch: float) -> float:
-        """The learning rate of w at a point of the search, in epochs from its start."""
+        """The learning rate of w. `epoch` may have a fraction, for a point within an epoch."""
         return cosine(self.config.learning_rate, self.config.learning_rate_min, epoch, self.config.epochs)
 
     def learning_rate(self, phase: int, epoch: int) -> float:
@@ -72,7 +72,7 @@ class SinglePath(TwoLevel):
         return {"rate": torch.tensor(rates, dtype=torch.float64)}
 
     def weight_step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Update w by the loss of the sampled network on the batch; return the losses (K,) and the logits."""
+        """Update w to reduce the loss of the sampled network on the batch; return the losses (K,) and the logits."""
         mixing, kept = self.mixing(state, batch, "weights")
         losses, logits = state.losses(batch.images, batch.labels, mixing, kept)
         (gradient,) = state.gradients(losses)

@@ -1,10 +1,10 @@
 """Dropout on skip-connects. The device computes the random bits from a key, by integer arithmetic.
 
-Design choices: all skip-connects of an epoch have too many elements for the host to draw bits for each. torch's own
-dropout draws from a generator, which a recorded step must not use. The host therefore draws one key for each pass and
-skip-connect. A hash of the key and of an element's index decides whether the element is dropped. The hash is the same
-on every device, can be recorded in a CUDA graph, and needs no state. Each element has 16 random bits, so the rate is
-exact to 1 / 65,536.
+Design choices: the outputs of the skip-connects have so many elements that the host cannot draw random bits for each of
+them. PyTorch's own dropout draws from a generator, which a recorded step must not do. The host therefore draws one key
+for each pass and skip-connect. A hash of the key and of an element's index decides whether the element is dropped. The
+hash is the same on every device, can be recorded in a CUDA graph, and needs no state. Each element has 16 random bits,
+so the rate is exact to 1 / 65,536.
 """
 
 from functools import cache
@@ -12,13 +12,13 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-VALUES = 2**16  # number of values of 16 random bits
+VALUES = 2**16  # number of possible values of 16 bits
 
 
 class SkipDropout(nn.Module):
     """A skip-connect of stride 1 with dropout.
 
-    It drops single elements or, with `whole`, its entire output. Kept elements are scaled.
+    It drops individual elements of its output or, with `whole`, the entire output. Kept elements are scaled.
 
     Attributes:
         key: key of the next pass, an int32 scalar; None means no dropout.
@@ -55,7 +55,10 @@ def random_bits(key: Tensor, count: int) -> Tensor:
 
 @cache
 def _numbers(count: int, device: torch.device) -> Tensor:
-    """The hashes of 0, 1, …, without a key. Because of this first hash, similar keys give entirely different bits."""
+    """Hash the numbers from 0 to `count` - 1 without a key.
+
+    Thanks to this first hash, similar keys give entirely different bits.
+    """
     return _mixed(torch.arange(count, dtype=torch.int32, device=device))
 
 

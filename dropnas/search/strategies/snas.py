@@ -5,12 +5,12 @@ loss. Each batch draws one sample of the architecture for each kind of cell: z =
 operations of an edge, where g is Gumbel noise (Section 2.2, the concrete distribution). All cells of a kind and all
 images share the sample. All operations are computed and mixed by z, and the gradient of the alphas flows through z. The
 temperature T falls linearly from 1 to 0.03 over the search, with one value for each epoch. Drop-path drops the output
-of an edge for single images, with probability 0.3. The loss has a resource term (Section 2.4): the logarithms of the
-size, the multiply-adds and the memory accesses of the sampled architecture. In the derived cell, the operation of an
-edge is the argmax of its alphas, zero included.
+of each edge with probability 0.3, independently for each image. The loss has a resource term (Section 2.4): the
+logarithms of the size, the multiply-adds and the memory accesses of the sampled architecture. In the derived cell, the
+operation of an edge is the argmax of its alphas, zero included.
 
 What differs here: Adam updates the alphas, as in the paper and in the authors' distributed code; their code for one GPU
-uses an SGD that hardly changes them. The temperature reaches its minimum in the last epoch, not after 150 epochs. Each
+uses SGD, which hardly changes them. The temperature reaches its minimum in the last epoch, not after 150 epochs. Each
 node has two edges, as the evaluation network needs; the authors evaluate all edges whose argmax is not zero.
 """
 
@@ -38,7 +38,7 @@ from dropnas.space.spaces import EDGES, SearchSpace, edges
 from dropnas.training.optimisers import SGD, Adam
 
 Zero = Literal["ranked", "last", "excluded"]
-CELLS_OF_EIGHT = (6, 2)  # normal and reduction cells; SNAS' code divides by these numbers at any depth
+CELLS_OF_EIGHT = (6, 2)  # number of normal and reduction cells; SNAS' code divides by these at any depth
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,13 @@ class SnasOptions:
         optimiser: optimiser of the alphas. `sgd` has neither momentum nor decay, as in the authors' code for one GPU.
         alpha_gradient_clip: the gradient of all alphas together is clipped to this norm.
         samples: `kinds` draws one sample for each kind of cell, `cells` one for each cell.
-        temperature: the value from which T falls; in the first epoch, T is already one step lower.
+        temperature: the value from which T falls. In the first epoch, T is already one step below this value.
         temperature_min: the value of T in the last epoch.
         drop_path: probability of dropping the output of an edge for an image.
         resource_weight: weight of the resource term in the loss; 0 leaves the term out.
-        resource_cells: the number by which the term's sum over the cells of a kind is divided. `own` is the number of
-            these cells in this supernet; `eight` is their number in the authors' supernet, 6 (normal) or 2 (reduction).
+        resource_cells: the resource term is summed over the cells of each kind and divided by a number of cells. `own`
+            divides by the number of cells of this kind in this supernet. `eight` divides by their number in the
+            authors' supernet: 6 normal cells or 2 reduction cells.
         zero: how the two edges of a node are chosen if zero is the argmax of some of its edges. `ranked`, the second of
             the authors' two rules, ranks such an edge by the p of zero. `last` takes such an edge only if the node has
             fewer than two others. `excluded` never chooses zero, as in DARTS.
@@ -80,7 +81,7 @@ class Snas(Strategy):
         """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept, or the temperature would rise.
+            DropnasError: an option is unknown or has an invalid value, or the temperature would rise.
         """
         super().__init__(config, space)
         where = f"strategy {config.strategy!r}"
@@ -116,7 +117,7 @@ class Snas(Strategy):
         return drawn
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Update w and the alphas by the gradient of the total loss; return the losses without the resource term."""
+        """Update w and the alphas to reduce the total loss; return the losses without the resource term."""
         sample = self.sample(state, batch)
         images, paths = batch.images, batch.drawn.get("paths")
         if paths is not None:

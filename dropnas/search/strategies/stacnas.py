@@ -1,12 +1,12 @@
 """StacNAS (Li et al., 2019): one-level search in two stages, over clusters of similar operations.
 
-There are four clusters: two poolings, two skip-connects, two separable and two dilated convolutions. In stage 1 the
-supernet has 14 cells, and each edge chooses between one operation of each cluster and zero. The winner of an edge is
-its operation with the largest raw alpha, zero excluded. Stage 2 has 20 cells, new weights and new alphas. Its
-candidates on an edge are the operations of the cluster of the edge's winner, and zero. One pass over a batch gives the
-gradients of w and of the alphas. SGD updates w and Adam updates the alphas, both on all training images. The genotype
-is derived from stage 2: for each edge the operation with the largest raw alpha, zero excluded, and for each node the
-two edges whose operations have the largest raw alphas.
+There are four clusters of two operations each: poolings, skip-connects, separable convolutions and dilated
+convolutions. In stage 1 the supernet has 14 cells, and each edge chooses between one operation of each cluster and
+zero. The winner of an edge is its operation with the largest raw alpha, zero excluded. Stage 2 has 20 cells, new
+weights and new alphas. Its candidates on an edge are the operations of the cluster of the edge's winner, and zero. One
+pass over a batch gives the gradients of w and of the alphas. SGD updates w and Adam updates the alphas, both on all
+training images. The genotype is derived from stage 2: for each edge the operation with the largest raw alpha, zero
+excluded, and for each node the two edges whose operations have the largest raw alphas.
 
 What differs here: a mask selects the candidates of a stage. The space gets a second skip-connect, which has its own
 alpha. Operations that are not candidates keep their weights, but a step does not compute them.
@@ -55,14 +55,13 @@ class StacNasOptions:
 
 
 class StacNas(Strategy):
-    """StacNAS, with alphas for each kind of cell."""
+    """StacNAS. Each kind of cell has its own alphas."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
         """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept, or the space does not consist of
-                clusters.
+            DropnasError: an option is unknown or has an invalid value, or the space does not consist of clusters.
         """
         where = f"strategy {config.strategy!r}"
         super().__init__(config, with_second_skip(space, where))
@@ -76,7 +75,10 @@ class StacNas(Strategy):
         return Phase(cells, epochs), Phase(cells + self.options.added_cells, epochs)
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """Choose the candidates of each edge; if a checkpoint will replace them, the choice does not matter."""
+        """Choose the candidates of each edge.
+
+        If `before` is None in stage 2, the choice is arbitrary, because a checkpoint will replace it.
+        """
         stands = self.clusters.any(dim=-1)
         if not phase:
             zero = torch.tensor([name == ZERO for name in self.space.operations])

@@ -1,8 +1,8 @@
-"""The common parts of DARTS and its successors: w learns from one half of the images, the alphas from the other half.
+"""The base class of DARTS and its successors: one half of the images trains w, the other half trains the alphas.
 
-Design choices: the search is of first order. Passes for the alphas do not update the running statistics, so these come
-from training batches only. Weight decay is ordinary L2; for w it is added after clipping. A method overrides the parts
-in which it differs, such as the mixture, the order of the two steps, or the epochs in which only w is trained.
+Design choices: the search is first-order. Passes for the alphas do not update the running statistics, so the statistics
+come from training batches only. Weight decay is ordinary L2; for w it is added after clipping. A method overrides what
+it does differently, such as the mixture, the order of the two steps, or the epochs in which only w is trained.
 """
 
 from typing import Literal, NamedTuple
@@ -14,7 +14,7 @@ from dropnas.search.state import SearchState, clipped
 from dropnas.search.strategy import Batch, Strategy
 
 Level = Literal["weights", "alphas"]
-WEIGHTS_ONLY = "weights only"  # the variant of the step while the alphas are frozen
+WEIGHTS_ONLY = "weights only"  # the variant of a step that does not update the alphas
 
 
 class Mixing(NamedTuple):
@@ -30,7 +30,7 @@ class Mixing(NamedTuple):
 
 
 class TwoLevel(Strategy):
-    """A two-level search of first order.
+    """A first-order two-level search.
 
     Attributes:
         frozen_epochs: number of epochs at the start of each phase in which only w is trained.
@@ -60,11 +60,11 @@ class TwoLevel(Strategy):
         return found
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """The mixture of a pass for w or for the alphas: the softmax over all operations of each edge."""
+        """Mix the operations in a pass that updates w or the alphas, by a softmax over all operations of each edge."""
         return Mixing(state.of_cells(state.alphas).softmax(dim=-1))
 
     def weight_step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Update w by the loss of the training batch; return the losses (K,) and the logits."""
+        """Update w to reduce the loss of the training batch; return the losses (K,) and the logits."""
         losses, logits = state.losses(batch.images, batch.labels, *self.mixing(state, batch, "weights"))
         (gradient,) = state.gradients(losses)
         with torch.no_grad():
@@ -73,7 +73,7 @@ class TwoLevel(Strategy):
         return losses.detach(), logits.detach()
 
     def architecture_step(self, state: SearchState, batch: Batch) -> None:
-        """Update the architecture parameters by the loss of the held-out batch."""
+        """Update the architecture parameters to reduce the loss of the held-out batch."""
         gradients = self.architecture_gradients(state, batch)
         with torch.no_grad():
             if self.alpha_gradient_clip is not None:

@@ -9,8 +9,8 @@ is removed for good if alpha_i < max alpha - 2 eta L (T - t), because it can no 
 best expert is left.
 
 Sources: the algorithm is in the paper. The settings of the search were never released. The bound L = 1, eta and the
-batch of 64 come from third-party code (archai). The 8 cells, the 16 channels and the split in half are from memory. All
-other settings are DARTS'.
+batch size of 64 come from third-party code (archai). For the 8 cells, the 16 channels and the split into halves, memory
+is our only source. All other settings are the same as in DARTS.
 
 What differs here: the authors update the experts for each image. Here a round is a batch, and its loss is the mean over
 the batch, because the gradient of each image would need its own pass. T is therefore the number of batches of the
@@ -36,13 +36,14 @@ from dropnas.space.spaces import EDGES, SearchSpace
 
 @dataclass(frozen=True)
 class XnasOptions:
-    """How rewards become updates of the experts.
+    """Options of XNAS: how the experts are updated from their rewards.
 
     Attributes:
         bound: the bound L; rewards are clipped to [-L, L].
-        cells: how the cells of a kind update the forecasters that they share. `each` counts each cell's reward as a
-            separate round, so T and eta differ between the kinds. This is how archai reads the paper's "multiple
-            learning rates". `summed` adds the rewards of the cells, clips the sum, and counts it as one round.
+        cells: how the rewards are combined, because the cells of a kind share their forecasters. `each` counts each
+            cell's reward as a separate round, so T and eta differ between the kinds. This is how archai reads the
+            paper's "multiple learning rates". `summed` adds the rewards of the cells, clips the sum, and counts it as
+            one round.
         wipeout: whether experts are removed.
     """
 
@@ -58,7 +59,7 @@ class Xnas(Shrinking):
         """Set the options that differ from the defaults.
 
         Raises:
-            DropnasError: an option is unknown or has a value that it does not accept.
+            DropnasError: an option is unknown or has an invalid value.
         """
         super().__init__(config, space)
         self.options = with_options(XnasOptions(), options, f"strategy {config.strategy!r}")
@@ -68,12 +69,12 @@ class Xnas(Shrinking):
         return {ALPHAS: torch.zeros(2, EDGES, len(self.space.operations))}
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Compute `rate`, which is eta, and `reach`, which is 2 eta L (T - t); nothing is random.
+        """Compute `rate` (eta) and `reach` (2 eta L (T - t)) for each step; no random numbers are needed.
 
-        Both are (steps, 2), with a column for each kind of cell.
+        Both have shape (steps, 2), with a column for each kind of cell.
         """
         kinds, total = cell_kinds(self.config.cells), self.config.epochs * steps
-        rounds = [1.0, 1.0]  # of each kind in a batch
+        rounds = [1.0, 1.0]  # rounds in one batch, for each kind of cell
         if self.options.cells == "each":
             rounds = [max(1.0, kinds.count(kind)) for kind in (NORMAL, REDUCE)]
         rounds_of_kinds, bound = torch.tensor(rounds, dtype=torch.float64), self.options.bound
@@ -85,7 +86,7 @@ class Xnas(Shrinking):
 
     @torch.no_grad()
     def architecture_step(self, state: SearchState, batch: Batch) -> None:
-        """Update all forecasters by one round."""
+        """Update the experts of all forecasters; with `wipeout`, also remove experts that can no longer catch up."""
         rate, reach = (batch.drawn[name][..., None, None] for name in ("rate", "reach"))  # (K, 2, 1, 1)
         state.alphas.add_(rate * self.rewards(state, batch))
         if self.options.wipeout:

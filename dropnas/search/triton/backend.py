@@ -29,7 +29,7 @@ REMEDY = "set search.kernels: torch"
 
 
 def make_backend() -> tuple[Backend, Prepare]:
-    """Return two functions: one computes the edges; the other compiles the kernels for it before a step first runs.
+    """Return two functions: one computes the edges; the other compiles its kernels before the first step.
 
     Raises:
         DropnasError: Triton cannot compile here.
@@ -44,18 +44,18 @@ def check_kernels() -> None:
     """Check, before the first step, that Triton can build kernels here; it compiles their launchers from C.
 
     Raises:
-        DropnasError: Triton, a C compiler or Python's header is missing.
+        DropnasError: Triton, a C compiler or the header Python.h is missing.
     """
     try:
         import triton  # noqa: F401
     except ImportError as error:
         what = "Triton is not installed, which these kernels need"
         raise DropnasError(what, where=str(error), remedy=f"install triton, or {REMEDY}") from error
-    given = os.environ.get("CC")  # if set, Triton uses no other compiler
+    given = os.environ.get("CC")  # if it is set, Triton uses only this compiler
     if not any(shutil.which(name) for name in (["gcc", "clang"] if given is None else [given])):
         what = "no C compiler, which Triton needs (CC, gcc or clang)"
         raise DropnasError(what, where=given or "PATH", remedy=f"install one, or {REMEDY}")
-    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")  # as Triton does, for Debian
+    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")  # Triton does the same, for Debian
     header = Path(sysconfig.get_path("include", scheme)) / "Python.h"
     if not header.is_file():
         what = "no such file, which Triton needs"
@@ -70,9 +70,10 @@ def add_edges(
     sums: Sequence[Sum],
     statistics: RunningStatistics,
 ) -> None:
-    """Add the outputs of all convolutions on the edges that leave a state, and the shared maps, to the sums.
+    """Add what the edges that leave a state contribute to the sums of the nodes.
 
-    Each edge adds to the sum at the node where it ends. The shared maps are the same on all of these edges.
+    Each edge adds the outputs of its convolutions and the shared maps to the sum of the node where it ends. The shared
+    maps are the same on all of these edges.
     """
     from dropnas.search.triton.fused import mixed
 
@@ -93,9 +94,9 @@ def add_edges(
 
 
 def _single(operations: Sequence[Alike], kind: type[nn.Module]) -> list[Alike]:
-    """The operations of a class, in lists with one operation for each edge.
+    """Find the operations of a class, in lists with one operation for each edge.
 
-    An operation that the space contains several times gives several lists.
+    If the space contains an operation several times, there is a list for each occurrence.
     """
     found = list[Alike]()
     for alike in operations:
@@ -114,7 +115,7 @@ def _leaving(state: State, convolutions: Sequence[Alike]) -> "Leaving":
 
 
 def _weights(weights: MixingWeights, convolutions: Sequence[Alike], shared: Shared) -> Tensor:
-    """The mixing weights of the convolutions, then of the S shared maps, on E edges of K seeds: (kinds + S, E * K)."""
+    """The mixing weights of the convolutions and of the S shared maps, on E edges of K seeds: (kinds + S, E * K)."""
     chosen = weights.at([edge.slot for alike in convolutions for edge in alike])
     rows = [chosen.view(len(chosen), len(convolutions), -1)]  # (K, operations, E)
     if shared.maps:
@@ -123,6 +124,6 @@ def _weights(weights: MixingWeights, convolutions: Sequence[Alike], shared: Shar
 
 
 def _joined(stages: Sequence[Sequence[Sequence[Any]]], like: Tensor) -> Tensor:
-    """Join the weights of all convolutions in one flat tensor: kind by kind, depthwise before pointwise."""
+    """Concatenate the weights of all convolutions: kind by kind, with depthwise weights before pointwise weights."""
     weights = [layer.weight.flatten() for _, depthwise, pointwise, *_ in stages for layer in (*depthwise, *pointwise)]
     return torch.cat(weights) if weights else like.new_empty(0)

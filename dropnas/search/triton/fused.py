@@ -1,10 +1,10 @@
-"""Fused computation, on a GPU, of everything that the edges from a state add to the nodes.
+"""Computes, in fused GPU kernels, everything that the edges from a state add to the nodes.
 
 Design choices: one autograd function computes all convolutions on these edges, with few passes over the maps. It has
 two stages, because a separable convolution is applied twice. In each stage, one kernel computes all convolutions. After
 both stages, another kernel normalises, weights and adds the outputs, and adds the weighted maps that all edges share
-(poolings and the identity). Batch norms need no pass of their own. Of all maps, the backward pass needs only the state,
-each output before its batch norm, and the shared maps.
+(poolings and the identity). Batch norms need no pass of their own. The only maps saved for the backward pass are the
+state, each output before its batch norm, and the shared maps.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ TILE = 4096  # values in a tile of maps: few enough to stay in a program's regis
 LEAST = 16  # fewest rows and columns of a matrix product in Triton
 TILES = 64  # number of tiles whose statistics are loaded at a time
 WARPS = 4  # for each program
-VALUES = 2048  # values in a tile of maps, where the gradients of weights are summed
-SLICE = 64  # maximum number of channels for one program in these sums; more are divided among several programs
-PROGRAMS = 256  # with fewer programs in a launch, tiles are made smaller; an H100 has 132 multiprocessors
+VALUES = 2048  # values in a tile of maps when the gradients of weights are summed
+SLICE = 64  # maximum number of channels per program in these sums; more channels are split among programs
+PROGRAMS = 256  # a launch with fewer programs gets smaller tiles; an H100 has 132 multiprocessors
 
 
 class Kind(NamedTuple):
@@ -63,10 +63,10 @@ class Read(NamedTuple):
 
 
 class Mixed(NamedTuple):
-    """What each edge adds to its node, (E, B, H, W, K * C), and the batch statistics of the norms, each (norms, C).
+    """What each edge adds to its node, (E, B, H, W, K * C), and the mean and variance in each batch norm, (norms, C).
 
-    The norms of the first convolutions come first, separable ones before others; the norms of the second convolutions
-    follow.
+    The batch norms of the first convolutions come first: those of separable convolutions, then the others. The batch
+    norms of the second convolutions follow.
     """
 
     maps: Tensor
@@ -142,14 +142,14 @@ class _Plan:
         once = tuple(kind for kind in leaving.kinds if not kind.separable)
         self.first = _Stage(self, separable + once, second=False)
         self.second = _Stage(self, tuple(kind._replace(dilation=1) for kind in separable), second=True)
-        self.again = self.second.groups  # number of outputs of the first stage that are convolved again
+        self.again = self.second.groups  # number of first-stage outputs that are convolved again
 
     def grid(self, groups: int, pixels: int = 0, block: int = 0) -> tuple[int, int]:
         """The launch grid: one program for each group and tile of its maps; by default, the maps are the outputs."""
         return groups, -(-(pixels or self.outputs) // (block or self.block))
 
     def wide(self, *shape: int) -> Tensor:
-        """An uninitialised tensor of the type in which sums are computed."""
+        """Create an uninitialised tensor, in the dtype of the sums."""
         return self.like.new_empty(shape)
 
     def read_again(self, answers: Tensor, statistics: Tensor) -> Read:
@@ -157,7 +157,7 @@ class _Plan:
         return Read(answers[: self.again], *statistics[:2, : self.again])
 
     def read_last(self, answers: Tensor, statistics: Tensor) -> Read:
-        """The outputs that are mixed, which are those that are not convolved again."""
+        """The input of the mixing kernels: all outputs that are not convolved again."""
         return Read(answers[self.again :], *statistics[:2, self.again :])
 
     def answer(self, state: Tensor, *joined: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
@@ -184,7 +184,7 @@ class _Plan:
 
 
 class _Stage:
-    """The first or second convolutions of a plan; second ones read the normalised outputs of the first ones."""
+    """The first or the second convolutions of a plan; the second ones read the normalised outputs of the first."""
 
     def __init__(self, plan: _Plan, kinds: tuple[Kind, ...], second: bool) -> None:
         room, channels, seeds = plan.constants["WIDE"], plan.channels, plan.leaving.seeds
@@ -198,7 +198,7 @@ class _Stage:
         precision = "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
         self.constants = {**sides, **plan.constants, "NORMED": second, "PRECISION": precision}
         self.chunk = max(1, min(4, 128 // room))  # taps that one program handles
-        self.parts = max(4, 256 // room)  # number of partial sums over tiles, for any number of groups
+        self.parts = max(4, 256 // room)  # number of partial sums over tiles, independent of the number of groups
         self.layers, self.chunks, self.matrices = _layers(kinds, plan.alike, channels, self.chunk, plan.like.device)
         largest = max((kind.size for kind in kinds), default=1)
         taps = triton.next_power_of_2(largest**2)

@@ -5,28 +5,28 @@ has a matrix for each tap: the pointwise weights, scaled by the depthwise weight
 matrix product for each tap, on tensor cores. The gradients of these matrices give the gradients of both kinds of
 weights. Batch norm, ReLU and the statistics of the next norm are computed while the maps are in registers. Sums over
 pixels are written for each tile and then added in a fixed order, without atomics, so that a repeated step gives the
-same bits. The sums are in single precision, or in double for maps in double. The variance of a tile is taken around the
-tile's own mean, which avoids cancellation.
+same bits. The sums are in single precision, or in double precision if the maps are. The variance of a tile is computed
+from deviations from the tile's own mean, which avoids cancellation.
 
 Maps of G operations are (G, pixels, C). Maps of a state are (pixels, K * C), with C channels for each of K supernets;
-operation g belongs to supernet g % K. A source is the (pixels, C) that an operation reads: the maps of one supernet or
-of one operation. Two strides describe both layouts: `apart` from source to source, and `step` from pixel to pixel. A
-row of `layers` has five numbers for one operation: the side and the dilation of its kernel, the index of its first
-matrix, and where its depthwise and its pointwise weights begin among all weights. BLOCK is the number of pixels of a
-tile, and WIDE the number of channels that fit in it. Both are powers of two; values beyond the maps are masked. TYPE is
-the type of the sums.
+operation g belongs to supernet g % K. A source is an input of an operation, (pixels, C): the maps of one supernet or of
+one operation. Two strides describe both layouts: `apart` is the distance between two sources, and `step` the distance
+between two pixels. A row of `layers` describes an operation by five numbers: the side and the dilation of its kernel,
+the index of its first matrix, and the positions of its first depthwise and its first pointwise weight among all
+weights. BLOCK is the number of pixels in a tile, and WIDE the number of channels that fit in it. Both are powers of
+two; values beyond the maps are masked. TYPE is the dtype of the sums.
 """
 
 # mypy: ignore-errors
 # ruff: noqa: N803
-# Triton compiles these functions from their source, so Python's types do not apply; constants are in capitals.
+# Triton compiles these functions from source, so mypy cannot check them; names of constants are in capitals.
 
 import triton
 import triton.language as tl
 
-NOWHERE = tl.constexpr(2**20)  # a row outside every map, too far away for any tap
+NOWHERE = tl.constexpr(2**20)  # a row so far outside any map that no tap reaches the map
 
-# Kernels are not specialised for these arguments; otherwise groups of 1, 2 and 16 seeds would each need other kernels.
+# Kernels are not specialised for these arguments; otherwise, groups of 1, 2 and 16 seeds would need separate kernels.
 COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices", "alike", "seeds"]
 
 
@@ -34,8 +34,8 @@ COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices
 def added(total, left, right, PRECISION: tl.constexpr):
     """Add the product of two matrices to a total.
 
-    Full single precision takes three TF32 products: of both TF32 parts, and of each matrix's TF32 part with the other
-    matrix's remainder.
+    Full single precision needs three TF32 products: the product of the two TF32 parts, and the products of each TF32
+    part with the remainder of the other matrix.
     """
     if left.dtype == tl.float32 and PRECISION == "tf32x3":  # Triton's own version also checks for infinities
         left_high = (left.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
@@ -54,7 +54,7 @@ def of_channels(values, group, channel, C: tl.constexpr, TYPE: tl.constexpr):
 
 @triton.jit
 def norm_of(mean, inverse, group, channel, C: tl.constexpr, TYPE: tl.constexpr, NORMED: tl.constexpr):
-    """Factor and summand of a batch norm for each channel; the factor is positive, also for channels beyond C."""
+    """Return the scale and shift of a batch norm for each channel; the scale is positive even for channels beyond C."""
     scale, shift = tl.full(channel.shape, 1.0, TYPE), tl.zeros(channel.shape, TYPE)
     if NORMED:
         scale = tl.load(inverse + group * C + channel, mask=channel < C, other=1.0).to(TYPE)
@@ -64,7 +64,7 @@ def norm_of(mean, inverse, group, channel, C: tl.constexpr, TYPE: tl.constexpr, 
 
 @triton.jit
 def rectified(values, scale, shift, NORMED: tl.constexpr):
-    """The values after batch norm (if NORMED) and ReLU; values that were loaded as -inf give 0."""
+    """Apply batch norm (if NORMED) and ReLU; values that were loaded as -inf become 0."""
     if NORMED:
         return tl.maximum(values.to(scale.dtype) * scale[None, :] + shift[None, :], 0.0).to(values.dtype)
     if values.dtype == scale.dtype:
@@ -74,26 +74,26 @@ def rectified(values, scale, shift, NORMED: tl.constexpr):
 
 @triton.jit
 def layer_of(layers, group):
-    """Side and dilation of an operation's kernel, and the index of its first matrix."""
+    """Load the side and the dilation of an operation's kernel, and the index of its first matrix."""
     return tl.load(layers + group * 5), tl.load(layers + group * 5 + 1), tl.load(layers + group * 5 + 2)
 
 
 @triton.jit
 def next_offset(down, right, corner, dilation):
-    """The offset (rows, columns) of the next tap from the output pixel; that of the first tap is (corner, corner)."""
+    """Return the next tap's offset from the output pixel in rows and columns; the first tap's is (corner, corner)."""
     is_last = right == -corner
     return tl.where(is_last, down + dilation, down), tl.where(is_last, corner, right + dilation)
 
 
 @triton.jit
 def is_on(row, column, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
-    """Whether the pixel is on the map. One unsigned comparison for each side also excludes negative values."""
+    """Return whether a pixel is on the map; as the comparisons are unsigned, they also exclude negative values."""
     return (row.to(tl.uint32) < HEIGHT) & (column.to(tl.uint32) < WIDTH)
 
 
 @triton.jit
 def matrix_of(dense, number, channel, C: tl.constexpr):
-    """One of the dense matrices: (channels read, channels written)."""
+    """Load one of the dense matrices: (channels read, channels written)."""
     here = (channel < C)[:, None] & (channel < C)[None, :]
     return tl.load(dense + (number * C + channel[:, None]) * C + channel[None, :], mask=here, other=0.0)
 
@@ -102,8 +102,8 @@ def matrix_of(dense, number, channel, C: tl.constexpr):
 def weights_of(joined, layers, C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr):
     """Load the weights of an operation for some of the channels that it reads.
 
-    It returns depthwise weights (TAPS, PART) and pointwise weights (PART, WIDE), each with indices and mask, and the
-    indices and the mask of the operation's matrices (TAPS, PART, WIDE).
+    Return the depthwise weights (TAPS, PART) and the pointwise weights (PART, WIDE), each followed by their indices and
+    their mask. The indices and the mask of the operation's matrices (TAPS, PART, WIDE) come last.
     """
     layer = layers + tl.program_id(0) * 5
     size, first = tl.load(layer), tl.load(layer + 2)
@@ -180,7 +180,7 @@ def convolve(
 def note(values, here, means, squares, group, tile, pixels, channel, C: tl.constexpr, BLOCK: tl.constexpr):
     """Store the mean and the sum of squared deviations of a tile.
 
-    They are computed from the values as stored, since these are normalised later.
+    They are computed from the stored (rounded) values, because these are the values that are normalised later.
     """
     average = tl.sum(tl.where(here, values, 0.0), axis=0) / tl.minimum(pixels - tile * BLOCK, BLOCK)
     squared = tl.where(here, (values - average[None, :]) * (values - average[None, :]), 0.0)
@@ -214,7 +214,7 @@ def combine(
 
 @triton.jit
 def some_tiles(values, group, first, pixels, tiles, channel, C: tl.constexpr, BLOCK: tl.constexpr, TILES: tl.constexpr):
-    """Load values of some tiles (TILES, WIDE), the number of pixels of each, and which tiles exist."""
+    """Load the values of several tiles, (TILES, WIDE); also return the pixels per tile and the mask of valid values."""
     tile = first + tl.arange(0, TILES)
     here = (tile < tiles)[:, None] & (channel < C)[None, :]
     found = tl.load(values + (group * tiles + tile)[:, None] * C + channel[None, :], mask=here, other=0.0)
@@ -224,7 +224,7 @@ def some_tiles(values, group, first, pixels, tiles, channel, C: tl.constexpr, BL
 
 @triton.jit
 def answers_at(above, left, STRIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Whether an output pixel is centred at this row and column of the maps, and its index in the image."""
+    """Return whether an output pixel is centred at this row and column of the maps, and its index within the image."""
     met = is_on(above, left, ROWS * STRIDE, COLUMNS * STRIDE)
     if STRIDE > 1:
         met = met & (above % STRIDE == 0) & (left % STRIDE == 0)
@@ -238,10 +238,9 @@ def back_to_dense(
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr,
     TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr, SLICE: tl.constexpr, TAPS: tl.constexpr,
 ):  # fmt: skip
-    """The gradients of the matrices of some taps of an operation, summed over some tiles of its input.
+    """Store the gradients of the matrices of several taps of an operation, summed over some tiles of its input.
 
-    `chunks` has, for each program, an operation and the first of the program's taps; `of_dense` is (parts, matrices, C,
-    C).
+    A row of `chunks` has the operation of a program and the first of its taps. `of_dense` is (parts, matrices, C, C).
     """
     chunk, part = chunks + tl.program_id(0) * 2, tl.program_id(1)
     group, begin = tl.load(chunk).to(tl.int64), tl.load(chunk + 1)
@@ -281,10 +280,11 @@ def back_to_maps(
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr,
     TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The gradient of the maps, summed over the operations that read them, through the ReLU.
+    """Store the gradient of the maps before the ReLU, summed over the operations that read them.
 
-    If NORMED, it is the gradient of the normalised maps. Then the sums for the backward pass of their batch norm are
-    stored too, for each tile: the sum of the gradient (`sums`) and of its products with the normalised maps (`alongs`).
+    If NORMED, this is the gradient of the normalised maps. Two sums over each tile are then stored as well, for the
+    backward pass of their batch norm: the sum of the gradient in `sums`, and the sum of its products with the
+    normalised maps in `alongs`.
     """
     source, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
@@ -326,7 +326,7 @@ def back_through_norm(
     maps, mean, inverse, gradient, total, along, pixels,
     C: tl.constexpr, TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """Replace the gradient of the normalised maps by that of the maps, using its sums over all pixels."""
+    """Replace the gradient of the normalised maps by the gradient of the maps before batch norm."""
     group, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     here = (pixel < pixels)[:, None] & (channel < C)[None, :]

@@ -1,4 +1,4 @@
-"""Triton kernels for what the edges from a state add to the nodes: batch norms, mixing weights and their gradients.
+"""Triton kernels for batch norms, mixing weights and their gradients, on the edges that leave a state.
 
 Design choices: one pass over the maps serves all operations of an edge. `answers` are the outputs of the convolutions
 before their batch norms, (KINDS * G, pixels, C), for the G = E * K edges of K supernets. `shared` are the maps that all
@@ -16,7 +16,7 @@ from dropnas.search.triton.kernels import COUNTS, norm_of, of_channels
 
 @triton.jit
 def tile_of(pixels, seed, seeds, C: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr):
-    """The tile of a program: its mask, its indices in the maps of one and of K supernets, and its channels."""
+    """Return the mask of a program's tile, its indices in the maps of one and of K supernets, and its channels."""
     pixel, channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     here = (pixel < pixels)[:, None] & (channel < C)[None, :]
     pixel = pixel[:, None].to(tl.int64)

@@ -1,9 +1,9 @@
 """Compiles the fused kernels of a program on all CPU cores, before the program runs.
 
 Design choices: a dry run of the program finds the kernels that it needs. Triton calls a hook for each kernel that it
-has not compiled, and skips the kernel if the hook returns True. The needed kernels do not depend on values, so the dry
-run finds all of them. The dry run computes wrong numbers, so the caller must restore everything that the program
-changed. Threads suffice, because Triton compiles mostly without holding Python's global lock (GIL).
+has not compiled, and skips the kernel if the hook returns True. Which kernels are needed does not depend on values, so
+the dry run finds all of them. The dry run computes wrong numbers, so the caller must restore everything that the
+program changed. Threads suffice, because Triton compiles mostly without holding Python's global lock (GIL).
 """
 
 import os
