@@ -3,7 +3,7 @@
 A group that loses all its operations is drawn again, so the effective rate is below p_d. At the paper's own rate the
 difference is negligible. The paper represents SNAS by p_d = 0.875 (one of eight operations is kept) and ProxylessNAS by
 p_d = 0.75 (two are kept). Because groups are drawn again, the average number of operations that an edge actually keeps
-is 2.41 of eight for p_d = 0.875, and 2.93 for p_d = 0.75.
+is 2.42 of eight for p_d = 0.875, and 2.93 for p_d = 0.75.
 """
 
 from dropnas.space.names import PAPER_GROUP
