@@ -233,10 +233,15 @@ def one_pass(wanted: Pass, images: ImageArrays, device: str) -> dict[str, Tensor
 
 def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: torch.dtype) -> Callable[[], None]:
     """A program that launches every Triton kernel: forward and backward through the edges from a cell's first state."""
-    from dropnas.search.triton.fused import Kind, Leaving, mixed
+    from dropnas.search.triton.fused import ConvolutionKind, LeavingConvolutions, mixed
 
-    kinds = (Kind(3, 2, False), Kind(5, 2, False), Kind(3, 1, True), Kind(5, 1, True))
-    leaving, random = Leaving(1, 4, 1, kinds, 1e-5), generator(0, "triton kernels")
+    kinds = (
+        ConvolutionKind(3, 2, False),
+        ConvolutionKind(5, 2, False),
+        ConvolutionKind(3, 1, True),
+        ConvolutionKind(5, 1, True),
+    )
+    leaving, random = LeavingConvolutions(1, 4, 1, kinds, 1e-5), generator(0, "triton kernels")
 
     def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.randn(*shape, generator=random).to(device, dtype).requires_grad_()

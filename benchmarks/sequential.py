@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dropnas.analysis.group_sequential import Array
-from dropnas.analysis.judge_looks import NEVER, Asked, Judged
+from dropnas.analysis.judge_looks import NEVER, LookState, QuestionArrays
 from dropnas.analysis.questions import Claim, Questions
 from dropnas.analysis.simulated_looks import BLOCK, Truth, simulate
 from dropnas.analysis.verdict import LEVEL
@@ -28,7 +28,7 @@ from dropnas.config import read_parameters
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.monitor.work import AUTHORS_RETRAINING_DAYS
-from dropnas.pipeline.asked import Asking, asked
+from dropnas.pipeline.asked import PlanQuestions, questions_of
 from dropnas.pipeline.plan import make_plan
 
 PARAMETERS = Path("params/paper.yaml")
@@ -43,7 +43,7 @@ def measure(device: str, *, tiny: bool = False) -> Iterator[tuple[str, Any]]:
     """The shares of wrong verdicts, and the costs."""
     if not PARAMETERS.is_file():
         raise DropnasError("no parameter file", where=PARAMETERS, remedy="start it in the root of the project")
-    asking, count = asked(make_plan(read_parameters(PARAMETERS))), FEW if tiny else COUNT
+    asking, count = questions_of(make_plan(read_parameters(PARAMETERS))), FEW if tiny else COUNT
     yield "reproductions of each case", count
     for schedule in SCHEDULES:
         yield f"hours, looks {schedule}", hours(asking, schedule, count)
@@ -52,7 +52,7 @@ def measure(device: str, *, tiny: bool = False) -> Iterator[tuple[str, Any]]:
     yield f"no looks, {FIXED[0]} seeds", hours(asking, FIXED, count)
 
 
-def hours(asking: Asking, schedule: tuple[int, ...], count: int) -> dict[str, dict[str, Any]]:
+def hours(asking: PlanQuestions, schedule: tuple[int, ...], count: int) -> dict[str, dict[str, Any]]:
     """The relative cost, and the shares of numbers decided and of claims that hold, in two cases.
 
     The cost is relative to eight seeds for every experiment. In the first case, the paper's numbers are true. In the
@@ -100,20 +100,20 @@ def _means(questions: Questions) -> Array:
     return np.array([prior.mean for prior in questions.priors])
 
 
-def without_effect(asking: Asking) -> Array:
+def without_effect(asking: PlanQuestions) -> Array:
     """The true errors if every method has the error that the paper prints for DropNAS on the same data set."""
     base = {role: _dropnas(asking, role) for role in {one.role for one in asking.experiments}}
     return np.array([base[one.role] for one in asking.experiments])
 
 
-def _dropnas(asking: Asking, role: str) -> float:
+def _dropnas(asking: PlanQuestions, role: str) -> float:
     table = ROLES[role].table
     return next(one.printed for one in asking.questions.numbers if one.family == table and one.row == "dropnas")
 
 
 def _simulated(
     questions: Questions, schedule: tuple[int, ...], stds: Array, margins: float, count: int
-) -> tuple[Questions, Judged]:
+) -> tuple[Questions, LookState]:
     """Simulate reproductions, each with newly drawn runs of the paper.
 
     Our true errors are shifted by `margins` times the margin of each number.
@@ -122,23 +122,23 @@ def _simulated(
     return questions, simulate(questions, schedule, truth, count, seed=1, paper=_drawn_again)
 
 
-def _drawn_again(asked: Asked, random: np.random.Generator, count: int) -> Asked:
+def _drawn_again(questions_of: QuestionArrays, random: np.random.Generator, count: int) -> QuestionArrays:
     """The paper's eight runs of each experiment, drawn around the printed numbers and printed with two decimals."""
-    priors, of = asked.questions.priors, asked.questions.numbers[0].of
+    priors, of = questions_of.questions.priors, questions_of.questions.numbers[0].of
     stds = np.array([prior.std for prior in priors])
     noise = random.normal(size=(BLOCK, len(priors), of))
-    errors = (_means(asked.questions)[:, None] + stds[:, None] * noise)[:count]
-    mean, std = (np.round(values, 2)[:, asked.own] for values in (errors.mean(axis=2), errors.std(axis=2)))
-    return replace(asked, printed=mean, printed_std=std * np.sqrt(of / (of - 1)))
+    errors = (_means(questions_of.questions)[:, None] + stds[:, None] * noise)[:count]
+    mean, std = (np.round(values, 2)[:, questions_of.own] for values in (errors.mean(axis=2), errors.std(axis=2)))
+    return replace(questions_of, printed=mean, printed_std=std * np.sqrt(of / (of - 1)))
 
 
-def _differs(found: tuple[Questions, Judged]) -> Iterator[float]:
+def _differs(found: tuple[Questions, LookState]) -> Iterator[float]:
     questions, result = found
     shown = (result.differs <= LEVEL) & (result.agrees > LEVEL)
     yield from (float(shown[:, family].any(axis=1).mean()) for family in _families(questions))
 
 
-def _agrees(found: tuple[Questions, Judged]) -> Iterator[float]:
+def _agrees(found: tuple[Questions, LookState]) -> Iterator[float]:
     questions, result = found
     shown = result.agrees <= LEVEL
     yield from (float(shown[:, family].any(axis=1).mean()) for family in _families(questions))

@@ -34,10 +34,10 @@ def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        from dropnas.pipeline.shipped import PACKAGE
+        from dropnas.pipeline.shipped import PACKAGE_FOLDER
         from dropnas.runs.environment import git_state
 
-        git = git_state(PACKAGE.parent)
+        git = git_state(PACKAGE_FOLDER.parent)
         commit = f", commit {git['commit'][:10]}{' (changed)' if git['dirty'] else ''}" if git["commit"] else ""
         print(f"dropnas {version('dropnas')}{commit}, Python {sys.version.split()[0]}")
         raise Exit
@@ -83,10 +83,10 @@ PLAN_HELP = "A parameter file or a frozen plan, plans/<id>."
 PlanSource = Annotated[Path, Argument(metavar="PLAN", help=PLAN_HELP, callback=_shipped)]
 What = Annotated[list[str] | None, Argument(help="Parameter files, or folders of runs.  [default: all]")]
 Targets = Annotated[list[str] | None, Argument(help="Tables and figures.  [default: all]")]
-Remote = Annotated[str, Option(help="Name of the DVC remote, instead of the default one.")]
+RemoteOption = Annotated[str, Option(help="Name of the DVC remote, instead of the default one.")]
 GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
-Genotype = Annotated[str, Argument(help=GENOTYPE_HELP, callback=_whole)]
-Picture = Annotated[Path | None, Option(help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")]
+GenotypeArgument = Annotated[str, Argument(help=GENOTYPE_HELP, callback=_whole)]
+PictureOption = Annotated[Path | None, Option(help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")]
 AsJson = Annotated[bool, Option("--json", help="Print JSON.")]
 HERE = Path()
 COMPARED_HELP = "A verdicts.json, a folder of results, a store, a profile of this store, or an archive."
@@ -178,7 +178,7 @@ def data(
 
 @question()
 def inspect(
-    genotype: Genotype,
+    genotype: GenotypeArgument,
     network: Annotated[str, Option(help=f"{', '.join(ROLES)}.")] = "cifar10",
     pool_norm: Annotated[bool, Option(help="Batch norm after pooling.")] = True,
     squeeze_excitation: Annotated[bool, Option(help="ImageNet only.")] = False,
@@ -194,7 +194,7 @@ def inspect(
 
 
 @question()
-def draw(genotype: Genotype, out: Picture = None) -> None:
+def draw(genotype: GenotypeArgument, out: PictureOption = None) -> None:
     """Draw the two cells of a genotype, as Figure 3 does."""
     from dropnas.report.figures.single_pictures import draw_cells
 
@@ -203,7 +203,7 @@ def draw(genotype: Genotype, out: Picture = None) -> None:
 
 @question()
 def convert(
-    genotype: Genotype,
+    genotype: GenotypeArgument,
     to: Annotated[Literal["json", "text"], Option(help="text: the form that DARTS prints.")] = "json",
 ) -> None:
     """Print a genotype as JSON, or as the text that DARTS and its descendants print."""
@@ -217,7 +217,7 @@ def convert(
 @question()
 def trajectory(
     folder: Annotated[Path, Argument(metavar="SEARCH", help="Folder of a finished search.", callback=_whole)],
-    out: Picture = None,
+    out: PictureOption = None,
 ) -> None:
     """Draw the alphas of a search over its epochs: p, entropy, skip-connects, changes."""
     from dropnas.report.figures.single_pictures import draw_trajectory
@@ -325,20 +325,20 @@ def prune(
     from dropnas.config import read_parameters
     from dropnas.pipeline.plan import make_plan
     from dropnas.pipeline.starts import starts
-    from dropnas.runs.prune import KINDS, remove, unwanted
+    from dropnas.runs.prune import PRUNED_KINDS, remove, unwanted
 
     files = [one for file in parameters for one in starts(file, root)]
     found = unwanted(root, [make_plan(read_parameters(file)).runs for file in files])
     for one in found:
         print(f"{one.kind:7} {one.size / 1e6:12,.1f} MB  {one.folder}")
     gone = remove(found, root) if yes else found
-    kinds = ", ".join(f"{sum(one.kind == kind for one in gone)} {name}" for kind, name in KINDS.items())
+    kinds = ", ".join(f"{sum(one.kind == kind for one in gone)} {name}" for kind, name in PRUNED_KINDS.items())
     size = f"{sum(one.size for one in gone) / 1e6:,.1f} MB"
     print(f"removed: {kinds}, {size}" if yes else f"not needed: {kinds}, {size}; use --yes to remove them")
 
 
 @sharing()
-def push(what: What = None, remote: Remote = "", root: Root = HERE) -> None:
+def push(what: What = None, remote: RemoteOption = "", root: Root = HERE) -> None:
     """Send finished runs to the DVC remote, even while the workflow is running."""
     from dropnas.pipeline.starts import wanted
     from dropnas.sharing.push import push as push_runs
@@ -352,7 +352,7 @@ def push(what: What = None, remote: Remote = "", root: Root = HERE) -> None:
 def pull(
     what: What = None,
     heavy: Annotated[bool, Option("--heavy", help="Also weights and images.")] = False,
-    remote: Remote = "",
+    remote: RemoteOption = "",
     root: Root = HERE,
 ) -> None:
     """Fetch finished runs from the DVC remote, without weights and images, which stages fetch when they need them."""
@@ -427,12 +427,12 @@ def run(
 
 
 def _start(parameters: Path, options: Sequence[str], root: Path, verbose: bool) -> int:
-    from dropnas.pipeline.start import ask, prepare
+    from dropnas.pipeline.start import prepare, run_query
 
     start = prepare(parameters, options, root)
-    if start.question:
-        ask(start)
-    from dropnas.monitor.live_run import run as run_plan  # imports pandas, which `ask` does not need
+    if start.is_query:
+        run_query(start)
+    from dropnas.monitor.live_run import run as run_plan  # imports pandas, which `run_query` does not need
 
     return run_plan(start, parameters, root, verbose=verbose)
 

@@ -55,7 +55,7 @@ BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
 OF_BEST = ("table3", "figure3", "figure5")  # targets whose runs all depend on the best of several seeds
 PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that the `search` of a method cannot contain
 Fault = tuple[str, str, str]  # a field, what is wrong with it, and the remedy
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class Parameters:
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
-    profile: str = field(metadata={"pattern": f"^{NAME}$"})
+    profile: str = field(metadata={"pattern": f"^{NAME_PATTERN}$"})
     description: str
     datasets: dict[RoleName, DatasetConfig]
     reproduction: bool = False

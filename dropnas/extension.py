@@ -12,7 +12,7 @@ from typing import Any
 from dropnas.errors import DropnasError
 
 REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-OWN = __name__.partition(".")[0]
+OWN_PACKAGE = __name__.partition(".")[0]
 _packages: set[str] = set()  # users' packages from which code was loaded
 
 
@@ -27,7 +27,7 @@ def load(reference: str) -> Any:
     Raises a DropnasError if the module cannot be imported, or has no such attribute.
     """
     module_name, attribute = reference.split(":")
-    _packages.update({module_name.partition(".")[0]} - {OWN})
+    _packages.update({module_name.partition(".")[0]} - {OWN_PACKAGE})
     try:
         return getattr(importlib.import_module(module_name), attribute)
     except (ImportError, SyntaxError) as error:

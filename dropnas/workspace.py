@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+Progress = Callable[[str], None]  # called with a line of progress
+
 
 def silent(message: str) -> None:
     """Ignore a progress message."""
 
 
-def unseen() -> None:
+def ignore_stop() -> None:
     """Ignore the request to stop a run."""
 
 
@@ -26,5 +28,5 @@ class Workspace:
     seeds_at_once: int = 0  # largest number of searches in one group; 0 means as many as fit into memory
     memory_mb: int = 16000  # main memory that the job may use, in MB
     checkpoint_seconds: float = 300.0  # seconds between two checkpoints; a killed run loses at most this time
-    progress: Callable[[str], None] = silent  # called with a line of progress
-    stopping: Callable[[], None] = unseen  # called when the run is asked to stop, before it saves its state
+    progress: Progress = silent
+    stopping: Callable[[], None] = ignore_stop  # called when the run is asked to stop, before it saves its state

@@ -25,9 +25,9 @@ from scipy.special import ndtr
 from dropnas.analysis.comparison import CONFIDENCE, Comparison, Sample
 
 NORMAL_NODES, SPREAD_NODES = 64, 400
-TAIL = 1e-14  # probability that S exceeds the range of the quadrature, which is neglected
-ALIKE = (0.55, 1.8)  # limits for our deviation / the paper's; at most 5 % of verdicts are wrong between them
-FARTHEST = 1e7  # bound of the numerical search for a quantile, in units of our deviation
+NEGLECTED = 1e-14  # probability that S exceeds the range of the quadrature, which is neglected
+STD_RATIOS = (0.55, 1.8)  # limits for our deviation / the paper's; at most 5 % of verdicts are wrong between them
+LARGEST_QUANTILE = 1e7  # bound of the numerical search for a quantile, in units of our deviation
 
 
 @cache
@@ -46,7 +46,7 @@ def _spread_rule(freedom: int) -> tuple[NDArray[Any], NDArray[Any]]:
     from scipy.stats import chi  # imported only here: it is slow to import, and planning does not need it
 
     nodes, weights = np.polynomial.legendre.leggauss(SPREAD_NODES)
-    largest = float(chi.isf(TAIL, freedom))
+    largest = float(chi.isf(NEGLECTED, freedom))
     root = (nodes + 1) / 2
     values = largest * root**3
     return values / math.sqrt(freedom), weights / 2 * 3 * largest * root**2 * chi.pdf(values, freedom)
@@ -72,7 +72,7 @@ def quantile(probability: float, n: int, m: int) -> float:
     """Return the t at which `lowest_below` equals `probability`."""
     from scipy.optimize import brentq
 
-    return float(brentq(lambda t: lowest_below(t, n, m) - probability, -FARTHEST, FARTHEST, xtol=1e-10))
+    return float(brentq(lambda t: lowest_below(t, n, m) - probability, -LARGEST_QUANTILE, LARGEST_QUANTILE, xtol=1e-10))
 
 
 def expected_lowest(ours: Sample, m: int) -> float:
@@ -82,7 +82,7 @@ def expected_lowest(ours: Sample, m: int) -> float:
 
 def scatter_alike(ours: Sample, paper: Sample) -> bool:
     """Return whether the two deviations are close enough to assume a common distribution."""
-    return ALIKE[0] <= ours.std / paper.std <= ALIKE[1] if paper.std else not ours.std
+    return STD_RATIOS[0] <= ours.std / paper.std <= STD_RATIOS[1] if paper.std else not ours.std
 
 
 def compare_lowest(ours: Sample, printed: float, m: int, margin: float, paper: Sample | None = None) -> Comparison:

@@ -26,7 +26,7 @@ PERMUTATIONS = 20_000  # largest number of permutations; two groups of eight cou
 FEWEST_POINTS = 4  # Fisher's z has variance 1 / (n - 3)
 
 
-class Outcome(StrEnum):
+class ClaimOutcome(StrEnum):
     """The outcome of a claim."""
 
     HOLDS = "holds"
@@ -39,7 +39,7 @@ class Outcome(StrEnum):
 class Decision:
     """The outcome of a claim, with the p-values of its comparisons."""
 
-    outcome: Outcome
+    outcome: ClaimOutcome
     p_holds: tuple[float, ...]  # p-values in the direction of the claim
     p_opposite: tuple[float, ...]  # p-values in the opposite direction, corrected by Holm's method
 
@@ -68,7 +68,7 @@ def correlation_higher(first: float, first_n: int, second: float, second_n: int 
     Raises a ValueError if a coefficient is outside [-1, 1].
     """
     if min(first_n, second_n or first_n) < FEWEST_POINTS:
-        return Decision(Outcome.TOO_FEW, (), ())
+        return Decision(ClaimOutcome.TOO_FEW, (), ())
     if first == second:  # if both are 1 or -1, the difference of their z values is undefined
         return _decide([0.5], [0.5])
     bias = 0.0 if second_n else second / (2 * (first_n - 1))  # bias of z; it cancels if both coefficients are estimates
@@ -87,7 +87,7 @@ def counts_higher(first: Sequence[float], second: Sequence[float]) -> Decision:
     The test is exact if neither group has more than eight counts.
     """
     if min(len(first), len(second)) < 2:
-        return Decision(Outcome.TOO_FEW, (), ())
+        return Decision(ClaimOutcome.TOO_FEW, (), ())
     from scipy.stats import permutation_test  # slow to import, and not needed for planning
 
     higher, lower = (
@@ -113,7 +113,7 @@ def seldom(cases: Sequence[tuple[int, int]]) -> Decision:
         cases: for each case, the number of seeds in which the event occurred, and the number of seeds.
     """
     if not cases or not all(n for _, n in cases):
-        return Decision(Outcome.TOO_FEW, (), ())
+        return Decision(ClaimOutcome.TOO_FEW, (), ())
     from scipy.stats import binomtest
 
     return _decide(*([float(binomtest(k, n, 0.5, side).pvalue) for k, n in cases] for side in ("less", "greater")))
@@ -133,9 +133,9 @@ def _decide(p_holds: Sequence[float], p_opposite: Sequence[float]) -> Decision:
     if not p_holds:
         raise ValueError("a claim needs a comparison")
     opposite = holm(p_opposite).tolist()
-    outcome = Outcome.UNDECIDED
+    outcome = ClaimOutcome.UNDECIDED
     if max(p_holds) <= LEVEL:
-        outcome = Outcome.HOLDS
+        outcome = ClaimOutcome.HOLDS
     elif min(opposite) <= LEVEL:
-        outcome = Outcome.CONTRADICTED
+        outcome = ClaimOutcome.CONTRADICTED
     return Decision(outcome, tuple(p_holds), tuple(opposite))

@@ -25,7 +25,7 @@ from dropnas.analysis.summary import Summary, summarise
 
 CONFIDENCE = 0.95  # level of every interval
 POWER = 0.8  # power for which the smallest detectable difference is computed
-FEW = 5  # number of runs below which Welch's degrees of freedom are useless in the tails
+FEW_RUNS = 5  # number of runs below which Welch's degrees of freedom are useless in the tails
 OPTIMISM = 3  # degrees of freedom to subtract, because Welch's formula gives too many in the tails
 
 
@@ -139,7 +139,7 @@ def cautious(freedom: Any, fewest: Any) -> Any:
         freedom: Welch's degrees of freedom, a number or an array.
         fewest: size of the smaller sample, a number or an array.
     """
-    welch = np.where(np.less(fewest, FEW), 0.0, np.subtract(freedom, OPTIMISM))
+    welch = np.where(np.less(fewest, FEW_RUNS), 0.0, np.subtract(freedom, OPTIMISM))
     return np.maximum(np.subtract(fewest, 1.0), welch)
 
 

@@ -27,8 +27,8 @@ from dropnas.space.names import INPUTS
 from dropnas.space.spaces import edges
 from dropnas.workspace import Workspace
 
-CONFIDENCE = 0.95
-FEWEST = 4  # smallest number of points, because Fisher's z has variance 1 / (n - 3)
+INTERVAL_LEVEL = 0.95
+FEWEST_FOR_Z = 4  # smallest number of points, because Fisher's z has variance 1 / (n - 3)
 EXACT = 10_000  # largest number of permutations; seven points have 5,040. If there are more, they are sampled
 UNDEFINED = Coefficient(None, None, None, None)
 
@@ -92,13 +92,13 @@ def _coefficient(value: float, variance: float, p_value: float) -> Coefficient:
     value = max(-1.0, min(1.0, float(value)))
     if math.isclose(abs(value), 1.0, abs_tol=1e-12):
         return Coefficient(float(round(value)), None, None, float(p_value))
-    half = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
+    half = float(norm.ppf((1 + INTERVAL_LEVEL) / 2)) * math.sqrt(variance)
     low, high = (math.tanh(math.atanh(value) + side * half) for side in (-1, 1))
     return Coefficient(value, low, high, float(p_value))
 
 
 def _is_defined(x: Sequence[float], y: Sequence[float]) -> bool:
-    return len(x) >= FEWEST and len(set(x)) > 1 and len(set(y)) > 1
+    return len(x) >= FEWEST_FOR_Z and len(set(x)) > 1 and len(set(y)) > 1
 
 
 def _chosen(select: Path, searches: int) -> int:

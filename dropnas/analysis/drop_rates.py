@@ -8,7 +8,11 @@ is 2.42 of eight for p_d = 0.875, and 2.93 for p_d = 0.75.
 
 from dropnas.space.names import PAPER_GROUP
 
-SPECIAL = {"one-level-darts": 0.0, "drop-rate-0.75": 0.75, "drop-rate-0.875": 0.875}  # p_d of some methods, Section 5.1
+RATES_OF_METHODS = {
+    "one-level-darts": 0.0,
+    "drop-rate-0.75": 0.75,
+    "drop-rate-0.875": 0.875,
+}  # p_d of some methods, Section 5.1
 
 
 def of_rate(rate: float) -> float:

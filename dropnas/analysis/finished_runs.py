@@ -15,11 +15,11 @@ from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.artifacts.training_files import Errors, HeldOut, TrainingResultFile
 from dropnas.errors import DropnasError
 
-IDENTITY = re.compile("-[0-9a-f]{10}$")
+ID_SUFFIX = re.compile("-[0-9a-f]{10}$")
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """The receipt of a finished run."""
 
     folder: Path  # the run's folder; the last part is its name
@@ -38,7 +38,7 @@ class Run:
 class Training:
     """A finished retraining or transfer."""
 
-    run: Run
+    run: FinishedRun
     # top1, top5: test errors; top5 is None if the data set has too few classes
     top1: Errors
     top5: Errors | None
@@ -48,15 +48,15 @@ class Training:
     held_out: HeldOut | None = None  # the epoch chosen on held-out training images; None if no images were held out
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> FinishedRun:
     """Read a run's receipt. Raises a DropnasError if the receipt is missing, damaged or incomplete."""
     receipt = ReceiptFile.read(folder)
     if not receipt.inputs:
         raise DropnasError("has no inputs, but a data set is needed", where=ReceiptFile.file(folder))
-    return Run(folder, receipt.stage, receipt.device, receipt.seconds, IDENTITY.sub("", receipt.inputs[0]))
+    return FinishedRun(folder, receipt.stage, receipt.device, receipt.seconds, ID_SUFFIX.sub("", receipt.inputs[0]))
 
 
-def read_training(run: Run) -> Training:
+def read_training(run: FinishedRun) -> Training:
     """Read the result of a retraining or transfer.
 
     Raises a DropnasError if result.json or genotype.json is missing, damaged or incomplete, or contains a NaN.
@@ -73,7 +73,7 @@ def read_training(run: Run) -> Training:
     )
 
 
-def require_stage(run: Run, stage: str) -> Run:
+def require_stage(run: FinishedRun, stage: str) -> FinishedRun:
     """Return the run if it belongs to this stage; otherwise raise a DropnasError."""
     if run.stage != stage:
         raise DropnasError(f"is a {run.stage} run, but a {stage} run is needed", where=ReceiptFile.file(run.folder))

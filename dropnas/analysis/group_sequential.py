@@ -27,12 +27,16 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 Array = NDArray[np.float64]
-TAIL = 9.0  # number of standard deviations beyond which the tail of a normal distribution is negligible
-FEWEST_NODES, MOST_NODES, PER_DEVIATION = 96, 2048, 30.0  # limits and scale for the number of quadrature nodes
-FARTHEST = 38.0  # z whose tail probability is about the smallest that a float can represent
+TAIL_DEVIATIONS = 9.0  # number of standard deviations beyond which the tail of a normal distribution is negligible
+FEWEST_GRID_POINTS, MOST_GRID_POINTS, PER_DEVIATION = (
+    96,
+    2048,
+    30.0,
+)  # limits and scale for the number of quadrature nodes
+LARGEST_Z = 38.0  # z whose tail probability is about the smallest that a float can represent
 HALVINGS = 52
-LARGEST, SMALLEST = 0.5, 1e-15  # range of the levels in the table of boundaries
-STEPS = 240
+LARGEST_LEVEL, SMALLEST_LEVEL = 0.5, 1e-15  # range of the levels in the table of boundaries
+LEVEL_STEPS = 240
 
 
 def spent(level: Any, fractions: Any) -> Any:
@@ -62,7 +66,10 @@ class _Inside:
     def next(self, low: Array, high: Array, time: float, count: int, drift: float = 0.0) -> "_Inside":
         """The distribution of z at a later time, restricted to the range between low and high."""
         centre, step = drift * math.sqrt(time), math.sqrt(time - self.time)
-        low, high = np.maximum(low, centre - TAIL), np.clip(high, centre - TAIL, centre + TAIL)
+        low, high = (
+            np.maximum(low, centre - TAIL_DEVIATIONS),
+            np.clip(high, centre - TAIL_DEVIATIONS, centre + TAIL_DEVIATIONS),
+        )
         at, weights = _rule(count)
         half = (high - low)[:, None] / 2
         nodes = low[:, None] + half * (at + 1)
@@ -85,7 +92,7 @@ def _start(designs: int) -> _Inside:
 def _nodes(fractions: Sequence[float]) -> int:
     """The number of quadrature nodes; looks close in time need more, because the conditional distribution is narrow."""
     steps = [math.sqrt(1 - before / after) for before, after in pairwise(fractions)]
-    return int(min(MOST_NODES, max(FEWEST_NODES, PER_DEVIATION / min(steps, default=1.0))))
+    return int(min(MOST_GRID_POINTS, max(FEWEST_GRID_POINTS, PER_DEVIATION / min(steps, default=1.0))))
 
 
 def boundaries(levels: Sequence[float] | Array, fractions: Sequence[float]) -> Array:
@@ -101,7 +108,7 @@ def boundaries(levels: Sequence[float] | Array, fractions: Sequence[float]) -> A
     spending = np.diff(spent(every[:, None], np.asarray(fractions)), axis=1, prepend=0.0)
     found, inside, count = np.empty_like(spending), _start(len(every)), _nodes(fractions)
     for look, time in enumerate(fractions):
-        low, high = np.full(len(every), -TAIL), np.full(len(every), FARTHEST)
+        low, high = np.full(len(every), -TAIL_DEVIATIONS), np.full(len(every), LARGEST_Z)
         for _ in range(HALVINGS):  # bisection, vectorised over the levels
             middle = (low + high) / 2
             exceeds = inside.above(middle, time) > spending[:, look]
@@ -143,7 +150,7 @@ def nominal_levels(level: float, fractions: tuple[float, ...]) -> tuple[float, .
 @cache
 def _table(fractions: tuple[float, ...]) -> tuple[Array, Array]:
     """Overall levels of designs, expressed as z in increasing order, and the boundaries of these designs."""
-    levels = np.linspace(-ndtri(LARGEST), -ndtri(SMALLEST), STEPS)
+    levels = np.linspace(-ndtri(LARGEST_LEVEL), -ndtri(SMALLEST_LEVEL), LEVEL_STEPS)
     return levels, boundaries(ndtr(-levels), fractions)
 
 
@@ -179,7 +186,7 @@ def repeated_interval(
     if not error:
         return None
     nominal = nominal_levels((1 - confidence) / 2, fractions)[look]
-    half = -float(stdtrit(freedom, max(nominal, SMALLEST))) * error
+    half = -float(stdtrit(freedom, max(nominal, SMALLEST_LEVEL))) * error
     return value - half, value + half
 
 
@@ -200,7 +207,7 @@ def median_unbiased(
         return value
     from scipy.optimize import brentq  # slow to import, and not needed for planning
 
-    times, z = tuple(fractions[: look + 1]), float(np.clip(-ndtri(p_above), -TAIL, TAIL))
+    times, z = tuple(fractions[: look + 1]), float(np.clip(-ndtri(p_above), -TAIL_DEVIATIONS, TAIL_DEVIATIONS))
     bounds = [-float(ndtri(nominal)) for nominal in nominal_levels(level / 2, fractions)[:look]]
     unit = error * math.sqrt(times[-1])  # the difference that corresponds to a drift of 1
 
@@ -210,7 +217,7 @@ def median_unbiased(
         return float(above.sum()) - 0.5
 
     centre = z / math.sqrt(times[-1])
-    drift = float(brentq(more_extreme, centre - TAIL, centre + TAIL, xtol=1e-9))
+    drift = float(brentq(more_extreme, centre - TAIL_DEVIATIONS, centre + TAIL_DEVIATIONS, xtol=1e-9))
     return value + (drift - centre) * unit
 
 

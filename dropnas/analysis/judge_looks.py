@@ -28,15 +28,15 @@ from dropnas.analysis.group_sequential import Array, boundary, chance, over_look
 from dropnas.analysis.questions import Questions
 from dropnas.analysis.verdict import LEVEL, holm
 
-HARDLY = 0.2  # conditional power below which a question gets no further seeds
+FUTILITY_POWER = 0.2  # conditional power below which a question gets no further seeds
 Flags = NDArray[np.bool_]
 NEVER = -1
 # for each of a number's four tests, the sign of its direction: above, below, above, below
-SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]
+BOUNDARY_SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuestionArrays:
     """Questions as arrays."""
 
     questions: Questions
@@ -46,7 +46,7 @@ class Asked:
     printed_std: Array
 
     @classmethod
-    def of(cls, questions: Questions, schedule: tuple[int, ...]) -> "Asked":
+    def of(cls, questions: Questions, schedule: tuple[int, ...]) -> "QuestionArrays":
         """The questions, with the paper's printed numbers."""
         asked = cls(questions, schedule, np.empty(0), np.empty(0))
         return replace(asked, printed=asked._of_numbers("printed")[None], printed_std=asked._of_numbers("std")[None])
@@ -111,7 +111,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Judged:
+class LookState:
     """The state after a look. In all arrays, the second-to-last axis is the reproduction."""
 
     look: int  # index of the last look; 0 is the first
@@ -137,12 +137,12 @@ class Judged:
     next: Flags  # experiments that need the seeds of the next look
 
 
-def before(asked: Asked, count: int) -> Judged:
+def before(asked: QuestionArrays, count: int) -> LookState:
     """The state before the first look: nothing is decided, and every experiment needs the seeds of the first look."""
     experiments, numbers = len(asked.questions.experiments), len(asked.questions.numbers)
     contrasts, claims = len(asked.weights), len(asked.questions.claims)
     no, ones = np.zeros((count, claims), dtype=bool), np.ones((count, numbers))
-    return Judged(
+    return LookState(
         NEVER,
         np.zeros((count, experiments), dtype=bool),
         np.zeros((count, experiments), dtype=np.int64),
@@ -161,7 +161,7 @@ def before(asked: Asked, count: int) -> Judged:
     )
 
 
-def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
+def judge_look(asked: QuestionArrays, past: LookState, means: Array, stds: Array) -> LookState:
     """Judge the next look.
 
     Args:
@@ -180,13 +180,13 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
         )
     pooled = _pooled(asked, stds, asked.schedule[now.look])
     number_chance, claim_chance = _number_chance(asked, now, means, pooled), _claim_chance(asked, now, means, pooled)
-    number_open = (now.number_since == NEVER) & (number_chance >= HARDLY) & now.present[:, asked.own]
-    claim_open = (now.claim_since == NEVER) & (claim_chance >= HARDLY) & _claims_present(asked, now)
+    number_open = (now.number_since == NEVER) & (number_chance >= FUTILITY_POWER) & now.present[:, asked.own]
+    claim_open = (now.claim_since == NEVER) & (claim_chance >= FUTILITY_POWER) & _claims_present(asked, now)
     now = replace(now, number_open=number_open, claim_open=claim_open)
     return replace(now, next=_needed(asked, now))
 
 
-def _needed(asked: Asked, now: Judged) -> Flags:
+def _needed(asked: QuestionArrays, now: LookState) -> Flags:
     """Select the experiments that open questions need.
 
     A claim needs only the experiments of its contrasts that are not yet significant.
@@ -200,7 +200,7 @@ def _needed(asked: Asked, now: Judged) -> Flags:
     return needed
 
 
-def _judge_numbers(asked: Asked, now: Judged, means: Array, stds: Array) -> Judged:
+def _judge_numbers(asked: QuestionArrays, now: LookState, means: Array, stds: Array) -> LookState:
     n = asked.schedule[now.look]
     counts = now.present[:, asked.own] & (now.number_since == NEVER)
     mean, std = means[:, asked.own], stds[:, asked.own]
@@ -213,7 +213,7 @@ def _judge_numbers(asked: Asked, now: Judged, means: Array, stds: Array) -> Judg
     return replace(now, sides=sides, differs=differs, agrees=agrees, number_since=since)
 
 
-def _tails(asked: Asked, mean: Array, std: Array, n: int) -> Array:
+def _tails(asked: QuestionArrays, mean: Array, std: Array, n: int) -> Array:
     """One-sided p-values of Welch's test for a difference above 0, below 0, above -margin, and below the margin."""
     ours, theirs = std**2 / n, asked.printed_std**2 / asked.of_paper
     error = np.sqrt(ours + theirs)
@@ -222,11 +222,11 @@ def _tails(asked: Asked, mean: Array, std: Array, n: int) -> Array:
         freedom = cautious(freedom, np.minimum(n, asked.of_paper))
         value = mean - asked.printed
         bounds = np.stack([np.zeros_like(asked.margins)] * 2 + [-asked.margins, asked.margins])[:, None]
-        p = stdtr(freedom, SIGNS * (bounds - value) / error)
+        p = stdtr(freedom, BOUNDARY_SIGNS * (bounds - value) / error)
     return np.where(error > 0, p, 1.0)
 
 
-def contrast_freedom(asked: Asked, stds: Array, n: int) -> Array:
+def contrast_freedom(asked: QuestionArrays, stds: Array, n: int) -> Array:
     """Compute the degrees of freedom of each contrast.
 
     Args:
@@ -237,7 +237,7 @@ def contrast_freedom(asked: Asked, stds: Array, n: int) -> Array:
     return np.where(asked.pairs, cautious(welch, n), welch)
 
 
-def _judge_claims(asked: Asked, now: Judged, means: Array, stds: Array) -> Judged:
+def _judge_claims(asked: QuestionArrays, now: LookState, means: Array, stds: Array) -> LookState:
     n = asked.schedule[now.look]
     known, weights = np.where(now.present, stds, 0.0), asked.weights
     value, error = np.where(now.present, means, 0.0) @ weights.T, np.sqrt(known**2 @ (weights**2).T / n)
@@ -259,7 +259,7 @@ def _judge_claims(asked: Asked, now: Judged, means: Array, stds: Array) -> Judge
     return replace(now, lower=lower, higher=higher, holds=holds, contradicted=contradicted, claim_since=since)
 
 
-def _claims_present(asked: Asked, now: Judged) -> Flags:
+def _claims_present(asked: QuestionArrays, now: LookState) -> Flags:
     """Whether each claim has all the data that it needs at this look.
 
     A contrast needs the seeds of this look in all its experiments, unless it is already significant.
@@ -271,12 +271,12 @@ def _claims_present(asked: Asked, now: Judged) -> Flags:
     return found
 
 
-def _lacking(asked: Asked, now: Judged) -> Flags:
+def _lacking(asked: QuestionArrays, now: LookState) -> Flags:
     """Whether a contrast has an experiment without the seeds of this look."""
     return np.asarray((~now.present).astype(float) @ (asked.weights != 0).T > 0)
 
 
-def _pooled(asked: Asked, stds: Array, n: int) -> Array:
+def _pooled(asked: QuestionArrays, stds: Array, n: int) -> Array:
     """Compute the standard deviations to expect at a later look.
 
     They are pooled from ours and the prior ones, weighted by their degrees of freedom.
@@ -285,7 +285,7 @@ def _pooled(asked: Asked, stds: Array, n: int) -> Array:
     return np.asarray(np.sqrt(((n - 1) * stds**2 + freedom * prior**2) / (n - 1 + freedom)))
 
 
-def _open_in_family(asked: Asked, shown: Flags) -> Array:
+def _open_in_family(asked: QuestionArrays, shown: Flags) -> Array:
     """The divisor that Holm's correction applies to the level of the numbers that are not yet significant."""
     found = np.ones(shown.shape)
     for family in asked.families:
@@ -293,7 +293,7 @@ def _open_in_family(asked: Asked, shown: Flags) -> Array:
     return found
 
 
-def _number_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Array:
+def _number_chance(asked: QuestionArrays, now: LookState, means: Array, pooled: Array) -> Array:
     """Conditional power of each number: the chance that the largest number of seeds decides it."""
     n, most = asked.schedule[now.look], asked.schedule[-1]
     mean, std = means[:, asked.own], pooled[:, asked.own]
@@ -311,12 +311,12 @@ def _number_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Ar
     return np.asarray(found)
 
 
-def _last_nominal(levels: Array, asked: Asked) -> Array:
+def _last_nominal(levels: Array, asked: QuestionArrays) -> Array:
     """For designs with these levels, the nominal level at the last look."""
     return np.asarray(ndtr(-boundary(levels, len(asked.schedule) - 1, asked.fractions)))
 
 
-def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Array:
+def _claim_chance(asked: QuestionArrays, now: LookState, means: Array, pooled: Array) -> Array:
     """Conditional power of each claim: its chance of holding or of being contradicted, whichever is larger.
 
     The chance of holding is that of the contrast that is least likely to become significant. The chance of being

@@ -3,12 +3,11 @@
 import numpy as np
 from scipy.special import stdtrit
 
+from dropnas.analysis.comparison import POWER
 from dropnas.analysis.group_sequential import Array
-from dropnas.analysis.judge_looks import Asked, contrast_freedom
+from dropnas.analysis.judge_looks import QuestionArrays, contrast_freedom
 from dropnas.analysis.questions import Questions
 from dropnas.analysis.verdict import LEVEL
-
-POWER = 0.8
 
 
 def smallest(questions: Questions, stds: Array, n: int) -> list[list[float]]:
@@ -21,7 +20,7 @@ def smallest(questions: Questions, stds: Array, n: int) -> list[list[float]]:
         stds: standard deviation over seeds, for each experiment.
         n: number of seeds of each experiment, at least two, without interim looks.
     """
-    asked = Asked.of(questions, (n,))
+    asked = QuestionArrays.of(questions, (n,))
     error = np.sqrt(stds**2 @ (asked.weights**2).T / n)
     freedom = contrast_freedom(asked, stds[None], n)[0]
     found = []

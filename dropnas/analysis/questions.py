@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Number:
+class PrintedMean:
     """A printed mean with which an experiment is compared."""
 
     family: str  # the table; Holm's correction is applied within it
@@ -58,5 +58,5 @@ class Questions:
 
     experiments: tuple[str, ...]
     priors: tuple[Prior, ...]  # one for each experiment
-    numbers: tuple[Number, ...]
+    numbers: tuple[PrintedMean, ...]
     claims: tuple[Claim, ...]

@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from dropnas.analysis.group_sequential import Array
-from dropnas.analysis.judge_looks import Asked, Judged, before, judge_look
+from dropnas.analysis.judge_looks import LookState, QuestionArrays, before, judge_look
 from dropnas.analysis.questions import Questions
 
 BLOCK = 1000
-Draw = Callable[[Asked, np.random.Generator, int], Asked]
+Draw = Callable[[QuestionArrays, np.random.Generator, int], QuestionArrays]
 
 
 @dataclass(frozen=True)
@@ -25,29 +25,29 @@ class Truth:
     stds: Array
 
 
-def as_printed(asked: Asked, random: np.random.Generator, count: int) -> Asked:
+def as_printed(asked: QuestionArrays, random: np.random.Generator, count: int) -> QuestionArrays:
     """Keep the paper's printed numbers for all reproductions."""
     return asked
 
 
 def simulate(
     questions: Questions, schedule: tuple[int, ...], truth: Truth, count: int, seed: int = 0, paper: Draw = as_printed
-) -> Judged:
+) -> LookState:
     """Draw reproductions and judge all their looks.
 
     Args:
         paper: may replace the printed numbers with different ones for each reproduction.
     """
-    asked, blocks = Asked.of(questions, schedule), []
+    asked, blocks = QuestionArrays.of(questions, schedule), []
     for first in range(0, count, BLOCK):
         random = np.random.default_rng([seed, first // BLOCK])
         blocks.append(_block(asked, truth, random, min(BLOCK, count - first), paper))
-    arrays = {field.name: [getattr(one, field.name) for one in blocks] for field in fields(Judged)}
+    arrays = {field.name: [getattr(one, field.name) for one in blocks] for field in fields(LookState)}
     look, *_ = arrays.pop("look")
-    return Judged(look, **{name: np.concatenate(parts, axis=parts[0].ndim - 2) for name, parts in arrays.items()})
+    return LookState(look, **{name: np.concatenate(parts, axis=parts[0].ndim - 2) for name, parts in arrays.items()})
 
 
-def _block(asked: Asked, truth: Truth, random: np.random.Generator, count: int, paper: Draw) -> Judged:
+def _block(asked: QuestionArrays, truth: Truth, random: np.random.Generator, count: int, paper: Draw) -> LookState:
     size = (BLOCK, len(truth.means), asked.schedule[-1])
     errors = (truth.means[:, None] + truth.stds[:, None] * random.normal(size=size))[:count]
     asked = paper(asked, random, count)

@@ -17,11 +17,11 @@ from scipy.special import entr, softmax
 from dropnas.analysis.naming import numbered
 from dropnas.artifacts.genotype_file import Edge, GenotypeFile
 from dropnas.artifacts.search_files import Epoch, Partial
-from dropnas.space.derivation import Matrix, genotype
+from dropnas.space.derivation import AlphaMatrix, genotype
 from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.names import SKIP
 
-KINDS = ("normal", "reduce")
+CELL_KINDS = ("normal", "reduce")
 CellEdge = tuple[int, str, int]  # an edge as (node, operation, predecessor)
 
 
@@ -69,7 +69,7 @@ def trajectory(operations: Sequence[str], epochs: Sequence[Epoch]) -> Trajectory
     has_own_rule = any(epoch.genotype for epoch in epochs)
     genotypes = [epoch.genotype if has_own_rule else _by_alpha(operations, epoch) for epoch in epochs]
     kinds = []
-    for kind in KINDS:
+    for kind in CELL_KINDS:
         p = softmax(np.array([_filled(getattr(epoch, kind)) for epoch in epochs], dtype=np.float64), axis=-1)
         cells = [_edges(found, kind) if found else None for found in genotypes]
         kinds.append(
@@ -87,7 +87,7 @@ def _by_alpha(operations: Sequence[str], epoch: Epoch) -> GenotypeFile:
     return genotype(operations, _filled(epoch.normal), _filled(epoch.reduce), ByAlpha())
 
 
-def _filled(alphas: Partial) -> Matrix:
+def _filled(alphas: Partial) -> AlphaMatrix:
     """The alphas, with minus infinity for pruned operations."""
     return [[-inf if alpha is None else alpha for alpha in row] for row in alphas]
 

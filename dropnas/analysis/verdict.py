@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedComparison:
     """A comparison with its verdict."""
 
     comparison: Comparison
@@ -49,12 +49,12 @@ class Judged:
         return self.p_differs <= LEVEL
 
 
-def judge(comparisons: Sequence[Comparison]) -> list[Judged]:
+def judge(comparisons: Sequence[Comparison]) -> list[JudgedComparison]:
     """Judge all comparisons of one table, in their order."""
     differs = holm([one.p_differs for one in comparisons]).tolist()
     agrees = holm([one.p_agrees for one in comparisons]).tolist()
     return [
-        Judged(one, p_differs, p_agrees, _verdict(p_differs, p_agrees))
+        JudgedComparison(one, p_differs, p_agrees, _verdict(p_differs, p_agrees))
         for one, p_differs, p_agrees in zip(comparisons, differs, agrees, strict=True)
     ]
 

@@ -21,16 +21,21 @@ from dropnas.runs.files import write_bytes
 
 SUMS = "SHA256SUMS"
 PARAMETERS = "parameters.yaml"  # in the folders of plans and of results
-RESULTS = "results"
+RESULTS_FOLDER = "results"
 SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
-FILE, FOLDER, LINK, KIND = 0o100644, 0o040755, 0o120000, 0o170000  # modes, and the mask of their type bits
+EARLIEST_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
+FILE_MODE, FOLDER_MODE, LINK_MODE, TYPE_BITS = (
+    0o100644,
+    0o040755,
+    0o120000,
+    0o170000,
+)  # modes, and the mask of their type bits
 UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')  # characters that some systems do not allow in a file name
 FAULTS = (  # zipfile's errors for a damaged file
     *(zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error),
     *(RuntimeError, ValueError, OverflowError, KeyError, IndexError),
 )
-REMEDY = "download the archive again"
+DOWNLOAD_AGAIN = "download the archive again"
 
 
 def write_archive(file: Path, content: Mapping[str, bytes]) -> None:
@@ -40,9 +45,9 @@ def write_archive(file: Path, content: Mapping[str, bytes]) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as packed:
         for name, data in sorted({**content, **folders, SUMS: sums.encode()}.items()):
-            entry = zipfile.ZipInfo(name, EPOCH)
+            entry = zipfile.ZipInfo(name, EARLIEST_TIME)
             entry.create_system = 3  # always Unix, so that the bytes do not depend on the system
-            entry.external_attr = (FOLDER if name in folders else FILE) << 16
+            entry.external_attr = (FOLDER_MODE if name in folders else FILE_MODE) << 16
             packed.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=9)
     write_bytes(file, stream.getvalue())
 
@@ -65,7 +70,7 @@ class Archive:
         with _damage_reported(self.file):
             data = self.packed.read(name)
         if hashlib.sha256(data).hexdigest() != self.sums[name]:
-            raise DropnasError(f"{name} was changed after the archive was made", where=self.file, remedy=REMEDY)
+            raise DropnasError(f"{name} was changed after the archive was made", where=self.file, remedy=DOWNLOAD_AGAIN)
         return data
 
     def extract(self, folder: Path, top: tuple[str, ...]) -> None:
@@ -100,7 +105,7 @@ def _damage_reported(file: Path) -> Iterator[None]:
     except FAULTS as error:
         if getattr(error, "filename", None):  # the file cannot be opened, which the command line reports
             raise
-        raise DropnasError(f"is not an archive, or is damaged ({error})", where=file, remedy=REMEDY) from error
+        raise DropnasError(f"is not an archive, or is damaged ({error})", where=file, remedy=DOWNLOAD_AGAIN) from error
 
 
 def _checked_sums(packed: zipfile.ZipFile, file: Path) -> dict[str, str]:
@@ -109,19 +114,19 @@ def _checked_sums(packed: zipfile.ZipFile, file: Path) -> dict[str, str]:
         _require_plain(entry, file)
     names = [entry.filename for entry in packed.infolist() if not entry.is_dir()]
     if len(names) != len(set(names)):
-        raise DropnasError("contains two files with one name", where=file, remedy=REMEDY)
+        raise DropnasError("contains two files with one name", where=file, remedy=DOWNLOAD_AGAIN)
     if SUMS not in names:
         raise DropnasError(f"is not an archive of this program: it has no {SUMS}", where=file)
     lines = [SUM_LINE.fullmatch(line) for line in packed.read(SUMS).decode().splitlines()]
     sums = {line[2]: line[1] for line in lines if line}
     if odd := sorted(sums.keys() ^ (set(names) - {SUMS})):
-        raise DropnasError(f"{SUMS} does not list exactly its files ({odd[0]})", where=file, remedy=REMEDY)
+        raise DropnasError(f"{SUMS} does not list exactly its files ({odd[0]})", where=file, remedy=DOWNLOAD_AGAIN)
     return sums
 
 
 def _require_plain(entry: zipfile.ZipInfo, file: Path) -> None:
     name = entry.filename.removesuffix("/")
     if any(part in ("", ".", "..") for part in name.split("/")) or UNSAFE.search(name):
-        raise DropnasError(f"contains {name!r}, which is not a valid file name", where=file, remedy=REMEDY)
-    if entry.external_attr >> 16 & KIND == LINK:
-        raise DropnasError(f"contains the link {name!r}", where=file, remedy=REMEDY)
+        raise DropnasError(f"contains {name!r}, which is not a valid file name", where=file, remedy=DOWNLOAD_AGAIN)
+    if entry.external_attr >> 16 & TYPE_BITS == LINK_MODE:
+        raise DropnasError(f"contains the link {name!r}", where=file, remedy=DOWNLOAD_AGAIN)

@@ -10,13 +10,13 @@ from typing import Any
 import yaml
 from pandas import DataFrame
 
-from dropnas.archive.archive_file import PARAMETERS, RESULTS, opened
+from dropnas.archive.archive_file import PARAMETERS, RESULTS_FOLDER, opened
 from dropnas.artifacts.verdicts_file import VerdictsFile
 from dropnas.errors import DropnasError
-from dropnas.report.compare_results import HEADS, Other, answer, compare, protocol_lines, texts
+from dropnas.report.compare_results import COMPARISON_HEADS, Other, answer, compare, protocol_lines, texts
 from dropnas.report.printed import title
 
-WIDTH = 80
+COMPARISON_WIDTH = 80
 FORM = "  {:15} {:15} {:23} {:8} {}"
 Settings = dict[str, Any] | None  # the content of a resolved parameter file; None if it is missing
 
@@ -43,7 +43,7 @@ def comparison(first: str, second: str, root: Path, *, as_json: bool) -> str:
 
 def other_store(word: str, profile: str, root: Path) -> Other:
     """Read the results that the report page of a profile shows for comparison."""
-    (results, theirs), ours = _read(word, root), _settings(root / RESULTS / profile)
+    (results, theirs), ours = _read(word, root), _settings(root / RESULTS_FOLDER / profile)
     return Other(word, results, tuple(protocol_lines((profile, results.profile), ours, theirs)))
 
 
@@ -53,15 +53,15 @@ def _read(word: str, root: Path) -> tuple[VerdictsFile, Settings]:
         return VerdictsFile.read(path), _settings(path.parent)
     if path.is_file():
         with opened(path) as archive, TemporaryDirectory() as folder:
-            archive.extract(Path(folder), (f"{RESULTS}/",))
+            archive.extract(Path(folder), (f"{RESULTS_FOLDER}/",))
             return _read_folder(Path(folder), word)
-    return _read_folder(path if path.is_dir() else root / RESULTS / word, word)
+    return _read_folder(path if path.is_dir() else root / RESULTS_FOLDER / word, word)
 
 
 def _read_folder(folder: Path, word: str) -> tuple[VerdictsFile, Settings]:
     """Read a folder of results, or the results of the only profile in a store."""
     found = [folder] if (folder / VerdictsFile.FILE).is_file() else []
-    found = found or sorted(file.parent for file in (folder / RESULTS).glob(f"*/{VerdictsFile.FILE}"))
+    found = found or sorted(file.parent for file in (folder / RESULTS_FOLDER).glob(f"*/{VerdictsFile.FILE}"))
     if len(found) > 1:
         remedy = f"name one of {', '.join(map(str, found))}"
         raise DropnasError("has results of several profiles", where=word, remedy=remedy)
@@ -86,13 +86,13 @@ def _settings(folder: Path) -> Settings:
 
 def _wrapped(lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
-        yield from textwrap.wrap(line, WIDTH, break_on_hyphens=False)
+        yield from textwrap.wrap(line, COMPARISON_WIDTH, break_on_hyphens=False)
 
 
 def _tables(frame: DataFrame) -> Iterator[str]:
     """Yield each table, with two lines for each number: its label and the comparison."""
     for name, numbers in frame.groupby("table", sort=False):
-        yield from ("", title(str(name)), FORM.format(*HEADS).rstrip(), "-" * WIDTH)
+        yield from ("", title(str(name)), FORM.format(*COMPARISON_HEADS).rstrip(), "-" * COMPARISON_WIDTH)
         for row in numbers.to_dict(orient="records"):
             yield from _wrapped([", ".join(filter(None, (row["row_label"], row["column_label"])))])
             yield FORM.format(*texts(row)).rstrip()

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dropnas.archive.archive_file import PARAMETERS, RESULTS
+from dropnas.archive.archive_file import PARAMETERS, RESULTS_FOLDER
 from dropnas.archive.reproduction import Reproduction
 from dropnas.errors import DropnasError
 
@@ -46,7 +46,7 @@ def crate_text(made: Reproduction, names: Sequence[str]) -> str:
     for name in (one for one in names if not one.startswith(inside)):
         properties = {"name": name, "encodingFormat": FORMATS.get(name.rpartition(".")[2], "text/plain")}
         files[name] = crate.add_file(dest_path=name, properties=properties)
-    results = [entity for name, entity in files.items() if name.startswith(f"{RESULTS}/")]
+    results = [entity for name, entity in files.items() if name.startswith(f"{RESULTS_FOLDER}/")]
     parameters, text = [files[f"{made.plan}/{PARAMETERS}"]], f"all runs of profile {made.profile}"
     start = _action(crate, "start", text, made.times, workflow, parameters, results)
     crate.root_dataset["mentions"] = [start, *_runs(crate, made)]

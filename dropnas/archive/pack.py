@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropnas.archive.archive_file import RESULTS, write_archive
+from dropnas.archive.archive_file import RESULTS_FOLDER, write_archive
 from dropnas.archive.crate import crate_text
 from dropnas.archive.reproduction import CRATE, Citation, Reproduction
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import PLAN, freeze
-from dropnas.pipeline.jobs import DONE
+from dropnas.pipeline.jobs import DONE_FOLDER
 from dropnas.pipeline.publish_results import publish, verdict
 from dropnas.pipeline.starts import current
 from dropnas.report.page.planned import parse_content
@@ -59,7 +59,7 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     finished = [run.folder for run in plan.runs.values() if Store(root).is_published(root / run.folder)]
     if not finished:
         raise DropnasError("no run of this plan is finished", where=source, remedy=f"run {source} first")
-    results = f"{RESULTS}/{plan.profile}"
+    results = f"{RESULTS_FOLDER}/{plan.profile}"
     made = Reproduction(
         profile=plan.profile,
         plan=f"plans/{folder.name}",
@@ -100,7 +100,11 @@ def _files(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
     """The files in a folder, except hidden files, the markers of finished jobs, and bytecode."""
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
-        if file.is_file() and parts[0] != DONE and not any(one[0] == "." or one == "__pycache__" for one in parts):
+        if (
+            file.is_file()
+            and parts[0] != DONE_FOLDER
+            and not any(one[0] == "." or one == "__pycache__" for one in parts)
+        ):
             yield "/".join((name, *parts)), file.read_bytes()
 
 

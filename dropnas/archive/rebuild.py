@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dropnas.archive.archive_file import PARAMETERS, RESULTS, Archive, opened
+from dropnas.archive.archive_file import PARAMETERS, RESULTS_FOLDER, Archive, opened
 from dropnas.archive.unpack import Unpacked, unpack
 from dropnas.artifacts.looks_file import LooksFile
 from dropnas.config import read_parameters
@@ -13,10 +13,10 @@ from dropnas.pipeline.looks import judge_again
 from dropnas.pipeline.publish_results import publish
 from dropnas.report.looked import write_looked
 from dropnas.report.page.progress import CostOf
-from dropnas.report.page.write import PAGE
+from dropnas.report.page.write import PAGE_FILE
 from dropnas.runs.files import sha256
 
-NAMED = 5  # largest number of differing files that are listed by name
+MOST_NAMED = 5  # largest number of differing files that are listed by name
 
 
 def rebuild(
@@ -55,7 +55,7 @@ def rebuild(
 
 def _looks(archive: Archive, unpacked: Unpacked, root: Path) -> str:
     """Judge the looks of a sequential plan again; if the result differs, keep the archive's record."""
-    folder = f"{RESULTS}/{unpacked.profile}"
+    folder = f"{RESULTS_FOLDER}/{unpacked.profile}"
     name = f"{folder}/{LooksFile.FILE}"
     if name not in archive.sums:
         return ""
@@ -71,8 +71,10 @@ def _difference(archive: Archive, root: Path) -> str:
     differ = [
         name
         for name, checksum in archive.sums.items()
-        if name.startswith(f"{RESULTS}/") and not name.endswith(f"/{PAGE}")
+        if name.startswith(f"{RESULTS_FOLDER}/") and not name.endswith(f"/{PAGE_FILE}")
         if not (root / name).is_file() or sha256(root / name) != checksum
     ]
-    named = ", ".join(differ[:NAMED]) + (f" and {len(differ) - NAMED} more" if len(differ) > NAMED else "")
+    named = ", ".join(differ[:MOST_NAMED]) + (
+        f" and {len(differ) - MOST_NAMED} more" if len(differ) > MOST_NAMED else ""
+    )
     return f"Different from the archive: {named}." if differ else "The results equal the archive's, byte for byte."

@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropnas.archive.archive_file import REMEDY, Archive
+from dropnas.archive.archive_file import DOWNLOAD_AGAIN, Archive
 from dropnas.artifacts.manifest_file import MANIFEST
-from dropnas.config import NAME
+from dropnas.config import NAME_PATTERN
 from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import FROZEN, PLAN, check
-from dropnas.pipeline.jobs import DONE
+from dropnas.pipeline.jobs import DONE_FOLDER
 from dropnas.pipeline.specs import Spec, read_spec
 from dropnas.report.page.planned import Content, parse_content
 from dropnas.runs.files import read_json, sha256, write_text
-from dropnas.runs.parts import MARK, MARK_TEXT
+from dropnas.runs.parts import DVC_IGNORE, MARK_TEXT
 from dropnas.runs.store import Store
-from dropnas.runs.verify import SHOWN, verify
+from dropnas.runs.verify import RESULT_STAGES, verify
 from dropnas.sharing.arrival import admit, staging
-from dropnas.sharing.shared_run import FOLDER, SharedRun, read_run
+from dropnas.sharing.shared_run import FOLDER_WITH_ID, SharedRun, read_run
 
 PLANS = re.compile(r"plans/[0-9a-f]{10}")
 
@@ -75,16 +75,16 @@ def _plan(archive: Archive, staged: Path) -> tuple[Path, Content]:
     folders = {"/".join(name.split("/")[:2]) for name in archive.sums if name.startswith("plans/")}
     folder = next(iter(folders), "")
     if len(folders) != 1 or not PLANS.fullmatch(folder):
-        raise DropnasError("does not contain exactly one frozen plan", where=archive.file, remedy=REMEDY)
+        raise DropnasError("does not contain exactly one frozen plan", where=archive.file, remedy=DOWNLOAD_AGAIN)
     for name in archive.sums:  # the hash in a frozen plan's name does not cover the markers of jobs and bytecode
-        if name.startswith(f"{folder}/{DONE}/") or (name.startswith(folder) and "__pycache__" in name):
-            raise DropnasError(f"{name} does not belong in a frozen plan", where=archive.file, remedy=REMEDY)
+        if name.startswith(f"{folder}/{DONE_FOLDER}/") or (name.startswith(folder) and "__pycache__" in name):
+            raise DropnasError(f"{name} does not belong in a frozen plan", where=archive.file, remedy=DOWNLOAD_AGAIN)
     check(staged / folder)
     if read_json(staged / folder / FROZEN)["id"] != Path(folder).name:
-        raise DropnasError(f"{folder} holds another plan than its name says", where=archive.file, remedy=REMEDY)
+        raise DropnasError(f"{folder} holds another plan than its name says", where=archive.file, remedy=DOWNLOAD_AGAIN)
     plan = parse_content(read_json(staged / folder / PLAN), archive.file)
     leading = [*(run.folder for run in plan.runs.values()), *plan.folders.values()]
-    if not re.fullmatch(NAME, plan.profile) or not all(map(FOLDER.fullmatch, leading)):
+    if not re.fullmatch(NAME_PATTERN, plan.profile) or not all(map(FOLDER_WITH_ID.fullmatch, leading)):
         raise DropnasError(f"its {PLAN} names a folder that does not belong to a run", where=archive.file)
     return Path(folder), plan
 
@@ -94,17 +94,17 @@ def _runs(archive: Archive, staged: Path, plan: Content) -> list[SharedRun]:
     found = {"/".join(name.split("/")[:3]) for name in archive.sums if name.startswith(("data/", "runs/"))}
     planned = [run.folder for run in plan.runs.values()]
     if strange := sorted(found - set(planned)):
-        raise DropnasError(f"{strange[0]} is not a run of its plan", where=archive.file, remedy=REMEDY)
+        raise DropnasError(f"{strange[0]} is not a run of its plan", where=archive.file, remedy=DOWNLOAD_AGAIN)
     runs = []
     for folder in (one for one in planned if one in found):
         try:
             runs.append(read_run(staged, folder))
         except DropnasError as error:
-            raise DropnasError(f"{folder}: {error}", where=archive.file, remedy=REMEDY) from error
+            raise DropnasError(f"{folder}: {error}", where=archive.file, remedy=DOWNLOAD_AGAIN) from error
         if runs[-1].part(heavy=True):  # an archive contains neither weights nor images
-            write_text(staged / folder / MARK, MARK_TEXT, flush=False)
+            write_text(staged / folder / DVC_IGNORE, MARK_TEXT, flush=False)
     for problem in verify(staged).problems:
-        raise DropnasError(problem.removeprefix(f"{staged}/"), where=archive.file, remedy=REMEDY)
+        raise DropnasError(problem.removeprefix(f"{staged}/"), where=archive.file, remedy=DOWNLOAD_AGAIN)
     return runs
 
 
@@ -114,7 +114,7 @@ def _require_none_other(runs: Sequence[SharedRun], store: Store) -> None:
     Tables and figures may differ, because they are rebuilt.
     """
     for run in runs:
-        here, shown = store.root / run.folder, run.folder.split("/")[1] in SHOWN
+        here, shown = store.root / run.folder, run.folder.split("/")[1] in RESULT_STAGES
         if store.is_published(here) and sha256(here / MANIFEST) != run.version and not shown:
             hint = "give an empty folder with --root"
             raise DropnasError("the store has another computation of a run of the archive", where=here, remedy=hint)
@@ -127,7 +127,7 @@ def _shown(folder: Path, plan: Content, there: set[str]) -> tuple[list[Spec], li
     """
     specs, kept = [], []
     for run in plan.runs.values():
-        if run.stage in SHOWN and run.folder in there:
+        if run.stage in RESULT_STAGES and run.folder in there:
             try:
                 specs.append(read_spec(folder / "specs" / f"{run.id}.json", run.stage))
             except DropnasError:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 from dropnas.errors import DropnasError
 
 NOT_FINITE = "finite_number"
-UNKNOWN = "unexpected_keyword_argument"  # pydantic's error for a key that is not a field
+UNKNOWN_KEY = "unexpected_keyword_argument"  # pydantic's error for a key that is not a field
 FURTHER = "further"  # the field for all unknown keys
 
 
@@ -113,9 +113,9 @@ def _first(errors: Sequence[Mapping[str, Any]]) -> str:
     type, and only this error names the actual problem. An unknown key comes second, because it may be a misspelling of
     a missing key.
     """
-    first = next((one for kind in (NOT_FINITE, UNKNOWN) for one in errors if one["type"] == kind), errors[0])
+    first = next((one for kind in (NOT_FINITE, UNKNOWN_KEY) for one in errors if one["type"] == kind), errors[0])
     field = ".".join(map(str, first["loc"])) or "the file"
-    if first["type"] == UNKNOWN:
+    if first["type"] == UNKNOWN_KEY:
         return f"{field}: unknown key"
     what = first["msg"].removeprefix("Value error, ")
     given = "" if first["type"] in ("missing", "value_error") else f", not {json.dumps(first['input'])[:80]}"

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dropnas.artifacts.json_file import JsonFile
-
-Interval = tuple[float, float]
+from dropnas.artifacts.verdicts_file import Interval
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from typing import Self
 from dropnas.errors import DropnasError
 
 METRICS = "metrics.csv"
-Number = float | int | None
-Row = dict[str, Number]
+MetricValue = float | int | None
+Row = dict[str, MetricValue]
 
 
 @dataclass(frozen=True)
 class MetricsFile:
-    rows: Sequence[Mapping[str, Number]]
+    rows: Sequence[Mapping[str, MetricValue]]
 
     def write(self, folder: Path) -> None:
         """Write the file into the folder of a run.
@@ -52,7 +52,7 @@ class MetricsFile:
         return cls(rows)
 
 
-def _number(text: str) -> Number:
+def _number(text: str) -> MetricValue:
     if not text or text.removeprefix("-").isdecimal():
         return int(text) if text else None
     if not math.isfinite(value := float(text)):

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.json_file import JsonFile, gathered
 
-EDGES = 14  # edges of a cell: 2 + 3 + 4 + 5, one row of alphas each
-Matrix = tuple[tuple[float, ...], ...]
+ALPHA_ROWS = 14  # edges of a cell: 2 + 3 + 4 + 5, one row of alphas each
+AlphaRows = tuple[tuple[float, ...], ...]
 Partial = tuple[tuple[float | None, ...], ...]  # None means a pruned operation
-Numbers = float | tuple[float, ...] | Matrix
+Numbers = float | tuple[float, ...] | AlphaRows
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class AlphasFile(JsonFile):
 
     operations: tuple[str, ...]  # in the order of the columns
     # normal, reduce: a row for each edge (node, predecessor)
-    normal: Matrix
-    reduce: Matrix
+    normal: AlphaRows
+    reduce: AlphaRows
     further: dict[str, Numbers] = field(default_factory=dict)  # a strategy's own architecture parameters, by name
 
     def __post_init__(self) -> None:
@@ -89,5 +89,5 @@ class SearchResultFile(JsonFile):
 
 
 def _check_shapes(operations: Sequence[str], *matrices: Partial) -> None:
-    if any(len(matrix) != EDGES or any(len(row) != len(operations) for row in matrix) for matrix in matrices):
-        raise ValueError(f"not {EDGES} rows of {len(operations)} alphas for each kind of cell")
+    if any(len(matrix) != ALPHA_ROWS or any(len(row) != len(operations) for row in matrix) for matrix in matrices):
+        raise ValueError(f"not {ALPHA_ROWS} rows of {len(operations)} alphas for each kind of cell")

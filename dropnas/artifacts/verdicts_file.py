@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from dropnas.artifacts.json_file import JsonFile
 
-Kind = Literal["mean", "best", "single"]
+NumberKind = Literal["mean", "best", "single"]
 Interval = tuple[float, float]
 
 
@@ -21,7 +21,7 @@ class CellVerdict:
     row_label: str
     column_label: str
     quantity: str  # name of the quantity that we compare
-    kind: Kind  # a `mean` over seeds, the `best` of eight, or a `single` training
+    kind: NumberKind  # a `mean` over seeds, the `best` of eight, or a `single` training
     # ours_text, paper_text: the compared numbers, in the digits of the table
     ours_text: str
     paper_text: str

@@ -20,7 +20,7 @@ from dropnas.data.operation_tables import NONE, Operation, Tables, tables
 SIGNED = {"ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast", "Sharpness"}
 
 Policy = Literal["cifar10", "imagenet"]  # torchvision's names
-CIFAR: Policy = "cifar10"
+CIFAR_POLICY: Policy = "cifar10"
 IMAGENET: Policy = "imagenet"
 
 

@@ -28,12 +28,12 @@ from dropnas.workspace import Workspace
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz"
 TIMEOUT = 60.0  # seconds without receiving a byte
-CHUNK = 1 << 20  # bytes written at a time
-SIDE, PIXELS = 32, 3 * 32 * 32
+CHUNK_BYTES = 1 << 20  # bytes written at a time
+CIFAR_SIDE, PIXELS = 32, 3 * 32 * 32
 
 
 @dataclass(frozen=True)
-class Archive:
+class CifarArchive:
     """A published archive: its file name, its MD5, and its pickles with their MD5. Calling it reads both splits."""
 
     filename: str
@@ -55,7 +55,7 @@ class Archive:
         return read(path, self, ROLES[config.name].classes)
 
 
-CIFAR10 = Archive(
+CIFAR10_ARCHIVE = CifarArchive(
     filename="cifar-10-python.tar.gz",
     md5="c58f30108f718f92721af3b95e74349a",
     folder="cifar-10-batches-py",
@@ -69,7 +69,7 @@ CIFAR10 = Archive(
     test={"test_batch": "40351d587109b95175f43aff81a1287e"},
     label_key="labels",
 )
-CIFAR100 = Archive(
+CIFAR100_ARCHIVE = CifarArchive(
     filename="cifar-100-python.tar.gz",
     md5="eb9058c3a382ffc7106e4002c42a8d85",
     folder="cifar-100-python",
@@ -96,7 +96,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
-def find(path: Path, archive: Archive) -> Path:
+def find(path: Path, archive: CifarArchive) -> Path:
     """Find the archive or its unpacked folder: `path` itself, or the entry in it that has the published name."""
     for found in (path / archive.filename, path / archive.folder, path):
         if found.is_file() or (found / next(iter(archive.test))).is_file():
@@ -108,7 +108,7 @@ def find(path: Path, archive: Archive) -> Path:
     )
 
 
-def read(path: Path, archive: Archive, classes: int) -> Arrays:
+def read(path: Path, archive: CifarArchive, classes: int) -> Arrays:
     """Read both splits of an archive or of its unpacked folder: images uint8 (N, 32, 32, 3), labels int64 (N,).
 
     Raises:
@@ -124,14 +124,14 @@ def read(path: Path, archive: Archive, classes: int) -> Arrays:
         raise DropnasError(f"damaged archive ({error})", where=path, remedy="fetch it again") from error
 
 
-def _read_splits(archive: Archive, classes: int, open_pickle: Callable[[str], IO[bytes]]) -> Arrays:
+def _read_splits(archive: CifarArchive, classes: int, open_pickle: Callable[[str], IO[bytes]]) -> Arrays:
     train, test = (
         _join([_batch(open_pickle(name), archive, name) for name in names]) for names in (archive.train, archive.test)
     )
     return Arrays(classes, train, test)
 
 
-def _open_file(folder: Path, name: str, archive: Archive) -> IO[bytes]:
+def _open_file(folder: Path, name: str, archive: CifarArchive) -> IO[bytes]:
     if not (folder / name).is_file():
         raise DropnasError("no such file", where=folder / name, remedy="unpack the archive again")
     require_md5(folder / name, (archive.train | archive.test)[name], f"{archive.folder}/{name}")
@@ -160,7 +160,7 @@ def require_md5(path: Path, md5: str, name: str) -> None:
         )
 
 
-def _batch(stream: IO[bytes], archive: Archive, where: str) -> Labelled:
+def _batch(stream: IO[bytes], archive: CifarArchive, where: str) -> Labelled:
     """Read a pickled dict with the images, `data` (N, 3072), and a list of labels.
 
     Each row of `data` contains the three colour planes of an image.
@@ -178,7 +178,7 @@ def _labelled(data: Any, labels: Any) -> Labelled:
         raise ValueError(f"images are not uint8 (N, {PIXELS})")
     if len(labels) != len(data) or any(type(label) is not int for label in labels):
         raise ValueError(f"{len(data)} images do not have {len(data)} integer labels")
-    images: NDArray[np.uint8] = data.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+    images: NDArray[np.uint8] = data.reshape(-1, 3, CIFAR_SIDE, CIFAR_SIDE).transpose(0, 2, 3, 1)
     return Labelled(images, np.array(labels, dtype=np.int64))
 
 
@@ -186,7 +186,7 @@ def _join(parts: list[Labelled]) -> Labelled:
     return Labelled(np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts]))
 
 
-def download(archive: Archive, folder: Path, progress: Callable[[str], None], base_url: str = BASE_URL) -> Path:
+def download(archive: CifarArchive, folder: Path, progress: Callable[[str], None], base_url: str = BASE_URL) -> Path:
     """Download an archive into a folder, or continue an interrupted download; return its path.
 
     Raises:
@@ -227,7 +227,7 @@ def _fetch(url: str, partial: Path) -> None:
         return  # the file is complete; the MD5 check follows
     with response, partial.open("ab" if response.status == http.HTTPStatus.PARTIAL_CONTENT else "wb") as stream:
         expected, received = response.headers.get("Content-Length"), 0
-        while chunk := response.read(CHUNK):
+        while chunk := response.read(CHUNK_BYTES):
             stream.write(chunk)
             received += len(chunk)
         stream.flush()

@@ -42,7 +42,7 @@ class PaperDataset(KnownDataset):
 # Every data set by its name in a parameter file. To add one, write a module that reads it and add an entry here.
 DATASETS: dict[str, KnownDataset] = {
     "cifar10": PaperDataset(
-        {"torchvision": "dropnas.data.cifar:CIFAR10", "parquet": "dropnas.data.parquet:CIFAR10"},
+        {"torchvision": "dropnas.data.cifar:CIFAR10_ARCHIVE", "parquet": "dropnas.data.parquet:CIFAR10_SHARDS"},
         train=50_000,
         test=10_000,
         height=32,
@@ -55,7 +55,7 @@ DATASETS: dict[str, KnownDataset] = {
         search_days=0.6,
     ),
     "cifar100": PaperDataset(
-        {"torchvision": "dropnas.data.cifar:CIFAR100", "parquet": "dropnas.data.parquet:CIFAR100"},
+        {"torchvision": "dropnas.data.cifar:CIFAR100_ARCHIVE", "parquet": "dropnas.data.parquet:CIFAR100_SHARDS"},
         train=50_000,
         test=10_000,
         height=32,

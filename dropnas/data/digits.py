@@ -18,10 +18,10 @@ from dropnas.data.splits import Arrays, Labelled
 from dropnas.errors import DropnasError
 
 PER_CLASS = 174
-EVERY = 5  # one in five of a class is a test image
-SCALE = 28  # 8 * 28 = 224
+TEST_EVERY = 5  # one in five of a class is a test image
+ENLARGEMENT = 28  # 8 * 28 = 224
 TRAIN_PAIRS, TEST_PAIRS = 60, 20  # for each of the 100 classes
-SOURCE = "sklearn/datasets/data/digits.csv.gz"  # read as a file, since importing scikit-learn takes two seconds
+DIGITS_FILE = "sklearn/datasets/data/digits.csv.gz"  # read as a file, since importing scikit-learn takes two seconds
 SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"
 
 Grid = NDArray[np.uint8]
@@ -55,15 +55,15 @@ def _by_class() -> tuple[list[Grid], list[Grid]]:
         raise DropnasError("scikit-learn's digits are not the expected ones", remedy="install scikit-learn 1.x")
     pixels = ((values.astype(np.int64) * 255 + 8) // 16).astype(np.uint8)  # 0..16 -> 0..255, rounded
     classes = [pixels[labels == digit][:PER_CLASS] for digit in range(10)]
-    test = np.arange(PER_CLASS) % EVERY == EVERY - 1
+    test = np.arange(PER_CLASS) % TEST_EVERY == TEST_EVERY - 1
     return [images[~test] for images in classes], [images[test] for images in classes]
 
 
 def _bundled() -> tuple[Grid, NDArray[np.int64]]:
     """The images (1797, 8, 8), with values 0..16, and their labels, little-endian on every machine."""
-    found = next((file for folder in sys.path if (file := Path(folder, SOURCE)).is_file()), None)
+    found = next((file for folder in sys.path if (file := Path(folder, DIGITS_FILE)).is_file()), None)
     if found is None:
-        raise DropnasError(f"scikit-learn has no {SOURCE}", remedy="install scikit-learn 1.x")
+        raise DropnasError(f"scikit-learn has no {DIGITS_FILE}", remedy="install scikit-learn 1.x")
     table = np.loadtxt(found, delimiter=",", dtype="<i8")
     return table[:, :-1].reshape(-1, 8, 8).astype(np.uint8), table[:, -1]
 
@@ -97,15 +97,15 @@ def _enlarged(small: Labelled, limit: int) -> Labelled:
     weights = _interpolation(images.shape[1])
     large = np.empty((len(images), len(weights), len(weights), 1), dtype=np.uint8)
     for target, image in zip(large, images, strict=True):
-        target[:, :, 0] = (weights @ image @ weights.T * 2 + (2 * SCALE) ** 2) // (2 * (2 * SCALE) ** 2)
+        target[:, :, 0] = (weights @ image @ weights.T * 2 + (2 * ENLARGEMENT) ** 2) // (2 * (2 * ENLARGEMENT) ** 2)
     return Labelled(large, small.labels[: limit or None])
 
 
 def _interpolation(size: int) -> NDArray[np.int64]:
     """Weights (size * 28, size) of linear interpolation in units of 1/56; each row sums to 56."""
-    weights = np.zeros((size * SCALE, size), dtype=np.int64)
-    for row in range(size * SCALE):
-        lower, share = divmod(2 * row + 1 - SCALE, 2 * SCALE)  # centre in units of 1/56 of a source pixel
-        weights[row, max(lower, 0)] += 2 * SCALE - share
+    weights = np.zeros((size * ENLARGEMENT, size), dtype=np.int64)
+    for row in range(size * ENLARGEMENT):
+        lower, share = divmod(2 * row + 1 - ENLARGEMENT, 2 * ENLARGEMENT)  # centre in units of 1/56 of a source pixel
+        weights[row, max(lower, 0)] += 2 * ENLARGEMENT - share
         weights[row, min(lower + 1, size - 1)] += share
     return weights

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dropnas.data.config import DatasetConfig
-from dropnas.data.manifest import Entry, entries_of
+from dropnas.data.manifest import SourceFile, entries_of
 from dropnas.data.sources import locate
 from dropnas.data.validation_labels import label
 from dropnas.errors import DropnasError
@@ -22,7 +22,7 @@ from dropnas.workspace import Workspace
 SUFFIXES = {".jpeg", ".jpg", ".png"}
 TRAIN, TEST, LAST = {"train", "training"}, {"val", "validation"}, {"test"}
 SORT = "sort the images into one folder for each class"
-Classes = dict[str, list[Entry]]
+Classes = dict[str, list[SourceFile]]
 Folders = tuple[str, ...]
 
 
@@ -32,8 +32,8 @@ class Listing:
 
     location: Path
     classes: tuple[str, ...]
-    train: list[tuple[Entry, int]]
-    test: list[tuple[Entry, int]]
+    train: list[tuple[SourceFile, int]]
+    test: list[tuple[SourceFile, int]]
     test_is_train: bool
 
 
@@ -74,13 +74,13 @@ class _Placed:
         name: the class; empty in a flat split.
     """
 
-    entry: Entry
+    entry: SourceFile
     root: Folders
     split: str
     name: str
 
 
-def _splits(entries: list[Entry], images: list[Entry], location: Path) -> tuple[Classes, Classes]:
+def _splits(entries: list[SourceFile], images: list[SourceFile], location: Path) -> tuple[Classes, Classes]:
     """Training and test images by class; the same object twice if the source has only one split."""
     placed = [found for entry in images if (found := _placed(entry, TRAIN | TEST))]
     roots = {one.root for one in placed if one.name}
@@ -101,7 +101,7 @@ def _splits(entries: list[Entry], images: list[Entry], location: Path) -> tuple[
     return known, _by_class(test, location)
 
 
-def _placed(entry: Entry, splits: set[str]) -> _Placed | None:
+def _placed(entry: SourceFile, splits: set[str]) -> _Placed | None:
     folders = PurePosixPath(entry.path).parts[:-1]
     if folders[-2:-1] and folders[-2] in splits:
         return _Placed(entry, folders[:-2], folders[-2], folders[-1])
@@ -121,7 +121,7 @@ def _by_class(split: list[_Placed], location: Path) -> Classes:
     return dict(classes)
 
 
-def _single(images: list[Entry], location: Path) -> Classes:
+def _single(images: list[SourceFile], location: Path) -> Classes:
     """The classes of a source that has no splits."""
     classes: Classes = defaultdict(list)
     for entry in images:
@@ -142,7 +142,7 @@ def _one_root(roots: set[Folders], location: Path) -> Folders:
     return roots.pop()
 
 
-def _interleave(parts: Classes, classes: tuple[str, ...]) -> list[tuple[Entry, int]]:
+def _interleave(parts: Classes, classes: tuple[str, ...]) -> list[tuple[SourceFile, int]]:
     """List the first image (by path) of each class, then the second of each, and so on, with labels."""
     rows = [
         (rank, number, entry)

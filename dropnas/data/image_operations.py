@@ -10,7 +10,7 @@ from collections.abc import Callable
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-GREY = [128.0, 128.0, 128.0]
+GREY_FILL = [128.0, 128.0, 128.0]
 LEVELS = 10
 
 
@@ -19,7 +19,7 @@ def apply(images: Tensor, name: str, level: int, sign: int) -> Tensor:
 
     An operation that moves pixels can also be applied to floats.
     """
-    return OPERATIONS[name](images, sign * level / (LEVELS - 1))
+    return IMAGE_OPERATIONS[name](images, sign * level / (LEVELS - 1))
 
 
 def enhancement(level: int, sign: int) -> float:
@@ -34,7 +34,7 @@ def _enhancement(share: float) -> float:
 def _shear(images: Tensor, x: float, y: float) -> Tensor:
     """Shear by these slopes; the top left corner stays where it is."""
     degrees = [math.degrees(math.atan(x)), math.degrees(math.atan(y))]
-    moved: Tensor = functional.affine(images, 0.0, [0, 0], 1.0, degrees, fill=GREY, center=[0.0, 0.0])
+    moved: Tensor = functional.affine(images, 0.0, [0, 0], 1.0, degrees, fill=GREY_FILL, center=[0.0, 0.0])
     return moved
 
 
@@ -42,17 +42,17 @@ def _translate(images: Tensor, x: float, y: float) -> Tensor:
     """Translate by x times 150/331 of the width and y times 150/331 of the height, truncated to whole pixels."""
     height, width = images.shape[2:]
     pixels = [int(150 / 331 * width * x), int(150 / 331 * height * y)]
-    moved: Tensor = functional.affine(images, 0.0, pixels, 1.0, [0.0, 0.0], fill=GREY)
+    moved: Tensor = functional.affine(images, 0.0, pixels, 1.0, [0.0, 0.0], fill=GREY_FILL)
     return moved
 
 
 # each function takes images and a fraction of the operation's range, -1..1
-OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
+IMAGE_OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "ShearX": lambda images, share: _shear(images, 0.3 * share, 0.0),
     "ShearY": lambda images, share: _shear(images, 0.0, 0.3 * share),
     "TranslateX": lambda images, share: _translate(images, share, 0.0),
     "TranslateY": lambda images, share: _translate(images, 0.0, share),
-    "Rotate": lambda images, share: functional.rotate(images, 30.0 * share, fill=GREY),
+    "Rotate": lambda images, share: functional.rotate(images, 30.0 * share, fill=GREY_FILL),
     "Brightness": lambda images, share: functional.adjust_brightness(images, _enhancement(share)),
     "Color": lambda images, share: functional.adjust_saturation(images, _enhancement(share)),
     "Contrast": lambda images, share: functional.adjust_contrast(images, _enhancement(share)),

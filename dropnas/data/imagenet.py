@@ -31,14 +31,14 @@ from dropnas.errors import DropnasError
 from dropnas.training import signals
 from dropnas.training.seeding import generator
 
-SCALE = (0.08, 1.0)  # area of a training crop as a fraction of the image
+CROP_AREA = (0.08, 1.0)  # area of a training crop as a fraction of the image
 RATIO = (3 / 4, 4 / 3)  # width / height of a training crop
 TRIES = 10
 MARGIN = 256 / 224  # shorter side of a resized test image, relative to the central square that is cropped from it
 
 Transform = Callable[[Tensor, int], Tensor]  # the image and its index -> the network's input, uint8
 Finish = Callable[[list[Tensor], int], list[Tensor]]  # the images of a micro-batch and its number -> changed images
-Batch = tuple[Tensor, Tensor]
+ImagesAndLabels = tuple[Tensor, Tensor]
 
 
 class ImageSource:
@@ -140,7 +140,7 @@ def random_box(width: int, height: int, random: torch.Generator) -> tuple[int, i
     """
     draws = torch.rand((TRIES, 4), generator=random, dtype=torch.float64).tolist()
     for area_draw, ratio_draw, left_draw, top_draw in draws:
-        area = width * height * (SCALE[0] + area_draw * (SCALE[1] - SCALE[0]))
+        area = width * height * (CROP_AREA[0] + area_draw * (CROP_AREA[1] - CROP_AREA[0]))
         ratio = math.exp(math.log(RATIO[0]) + ratio_draw * math.log(RATIO[1] / RATIO[0]))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
@@ -162,7 +162,7 @@ def batches(
     world: int = 1,
     workers: int = 0,
     finish: Finish | None = None,
-) -> Iterator[Batch]:
+) -> Iterator[ImagesAndLabels]:
     """Yield the micro-batches of one process in one epoch.
 
     Micro-batch m of the epoch is order[m * batch_size : (m + 1) * batch_size]; the last may be smaller, but has at
@@ -204,7 +204,7 @@ def batches(
 
 
 @dataclass(frozen=True)
-class _MicroBatches(TorchDataset[Batch | DropnasError]):
+class _MicroBatches(TorchDataset[ImagesAndLabels | DropnasError]):
     """Makes micro-batches by number. An error is returned instead of raised, so that it can be reported in one line."""
 
     source: ImageSource
@@ -212,7 +212,7 @@ class _MicroBatches(TorchDataset[Batch | DropnasError]):
     indices: Sequence[Tensor]
     finish: Finish | None
 
-    def __getitem__(self, number: int) -> Batch | DropnasError:
+    def __getitem__(self, number: int) -> ImagesAndLabels | DropnasError:
         indices = self.indices[number]
         try:
             images = [self.transform(self.source.image(index), index) for index in indices.tolist()]

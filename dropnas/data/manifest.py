@@ -24,13 +24,13 @@ from PIL import Image
 from dropnas.data.splits import require_enough
 from dropnas.errors import DropnasError
 
-EVERY = 10_000  # number of images between two progress lines
+PROGRESS_EVERY = 10_000  # number of images between two progress lines
 # Pillow's errors for bytes that are not an image
 IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
-class Entry:
+class SourceFile:
     """One file of a source, usually an image; in a tar its bytes begin at `offset`, which is 0 in a folder."""
 
     path: str
@@ -38,7 +38,7 @@ class Entry:
     length: int
 
 
-def entries_of(location: Path) -> list[Entry]:
+def entries_of(location: Path) -> list[SourceFile]:
     """All files of a folder or tar; hidden files of a folder are left out.
 
     Raises:
@@ -47,12 +47,12 @@ def entries_of(location: Path) -> list[Entry]:
     return list(_tar_entries(location) if location.is_file() else _folder_entries(location))
 
 
-def _folder_entries(folder: Path) -> Iterator[Entry]:
+def _folder_entries(folder: Path) -> Iterator[SourceFile]:
     for name in walk_files(folder):
         status = (folder / name).stat()
         if not stat.S_ISREG(status.st_mode):
             raise DropnasError("is not a file", where=folder / name, remedy="remove it")
-        yield Entry(name, 0, status.st_size)
+        yield SourceFile(name, 0, status.st_size)
 
 
 def walk_files(folder: Path) -> Iterator[str]:
@@ -64,14 +64,14 @@ def walk_files(folder: Path) -> Iterator[str]:
                 yield Path(parent, name).relative_to(folder).as_posix()
 
 
-def _tar_entries(path: Path) -> Iterator[Entry]:
+def _tar_entries(path: Path) -> Iterator[SourceFile]:
     """Yield the regular files of an uncompressed tar; raise an error for an unsafe member or a missing end mark."""
     try:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
                 _require_safe(member, path)
                 if member.isfile():
-                    yield Entry(member.name, member.offset_data, member.size)
+                    yield SourceFile(member.name, member.offset_data, member.size)
                 tar.members.clear()  # type: ignore[attr-defined]  # otherwise it keeps a kilobyte for each of a million members
             end = tar.offset
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -95,7 +95,7 @@ def _require_safe(member: tarfile.TarInfo, path: Path) -> None:
 
 
 def manifest(
-    rows: list[tuple[Entry, int]], location: Path, limit: int, split: str, progress: Callable[[str], None]
+    rows: list[tuple[SourceFile, int]], location: Path, limit: int, split: str, progress: Callable[[str], None]
 ) -> NDArray[np.void]:
     """Read the first `limit` images (0: all) once; check that each is an image, and record its size and SHA-256.
 
@@ -115,7 +115,7 @@ def manifest(
             height, width = _size(data, f"{location}: {entry.path}")
             digest = np.frombuffer(hashlib.sha256(data).digest(), dtype=np.uint8)
             table[index] = (entry.path.encode(), entry.offset, entry.length, height, width, label, digest)
-            if (index + 1) % EVERY == 0:
+            if (index + 1) % PROGRESS_EVERY == 0:
                 progress(f"{split}: {index + 1} of {len(rows)} images")
     return table
 

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from dropnas.training import determinism
 
-VALUES = 256
-GREY = 128  # the value of pixels that move into the image
+BYTE_VALUES = 256
+GREY_VALUE = 128  # the value of pixels that move into the image
 BLUR = 13  # sum of the weights of Sharpness' 3x3 mean, in which the middle pixel counts five times
 MOVING = {"ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate"}
 BLENDING = {"Brightness", "Color", "Contrast", "Sharpness"}
@@ -82,14 +82,14 @@ class Tables:
 
     def _moved(self, images: Tensor, numbers: Tensor | int) -> Tensor:
         count, channels = images.shape[:2]
-        grey = images.new_full((count, channels, 1), GREY)
+        grey = images.new_full((count, channels, 1), GREY_VALUE)
         pixels = torch.cat([images.flatten(2), grey], dim=2)  # (B, 3, H * W + 1)
         sources = self.sources[self.source_row[numbers]].view(-1, 1, pixels.shape[2] - 1)
         return pixels.gather(2, sources.expand(-1, channels, -1)).view(images.shape)
 
     def _mixed(self, other: Callable[[Tensor], Tensor], images: Tensor, numbers: Tensor | int) -> Tensor:
         row = self.mix_row[numbers].view(-1, 1, 1, 1)
-        indices = images + (VALUES * other(images).int() + VALUES**2 * row)
+        indices = images + (BYTE_VALUES * other(images).int() + BYTE_VALUES**2 * row)
         return self.mixes.flatten().index_select(0, indices.flatten()).view(images.shape)
 
 
@@ -132,17 +132,17 @@ def _sources(operation: Operation, height: int, width: int) -> Tensor:
     sources = torch.arange(height * width)
     if operation == NONE:
         return sources
-    image = (sources + VALUES).float().view(1, 1, height, width).expand(-1, 3, -1, -1)
-    moved = _torchvisions(image, operation)[0, 0].flatten().long() - VALUES
+    image = (sources + BYTE_VALUES).float().view(1, 1, height, width).expand(-1, 3, -1, -1)
+    moved = _torchvisions(image, operation)[0, 0].flatten().long() - BYTE_VALUES
     return moved.where(moved >= 0, height * width)
 
 
 def _values(operation: Operation) -> Tensor:
     """The new value of each of the 256 values, uint8 (256,)."""
-    values = torch.arange(VALUES, dtype=torch.uint8)
+    values = torch.arange(BYTE_VALUES, dtype=torch.uint8)
     if operation[0] in MOVING | MIXED.keys() | FITTED.keys() | {NONE[0]}:
         return values
-    return _torchvisions(values.view(1, 1, 1, VALUES).expand(-1, 3, -1, -1), operation)[0, 0, 0]
+    return _torchvisions(values.view(1, 1, 1, BYTE_VALUES).expand(-1, 3, -1, -1), operation)[0, 0, 0]
 
 
 def _mixes(operation: Operation) -> Tensor:
@@ -151,7 +151,7 @@ def _mixes(operation: Operation) -> Tensor:
 
     name, level, sign = operation
     share = enhancement(level, sign) if name in MIXED else 1.0
-    others, values = torch.meshgrid(*[torch.arange(VALUES).float()] * 2, indexing="ij")
+    others, values = torch.meshgrid(*[torch.arange(BYTE_VALUES).float()] * 2, indexing="ij")
     if name == "Sharpness":  # torchvision adds a fraction of the difference
         others = others - values
     kept = torch.tensor(1.0 if name == "Sharpness" else share)
@@ -199,17 +199,17 @@ def _equalised(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
     pixels = images.flatten(2)
     counts = _counts(pixels)
     highest = pixels.amax(dim=2, keepdim=True).long()
-    step = (pixels.shape[2] - counts.gather(2, highest)).div(VALUES - 1, rounding_mode="floor")
+    step = (pixels.shape[2] - counts.gather(2, highest)).div(BYTE_VALUES - 1, rounding_mode="floor")
     below = counts.cumsum(2) - counts + step.div(2, rounding_mode="floor")
-    spread = below.div(step.clamp(min=1), rounding_mode="floor").clamp(0, VALUES - 1)
+    spread = below.div(step.clamp(min=1), rounding_mode="floor").clamp(0, BYTE_VALUES - 1)
     return torch.where(step > 0, spread.to(torch.uint8), values)
 
 
 def _counts(pixels: Tensor) -> Tensor:
     """The number of occurrences of each value in each channel, (B, 3, 256), for uint8 (B, 3, H * W)."""
-    shape = (*pixels.shape[:2], VALUES)
+    shape = (*pixels.shape[:2], BYTE_VALUES)
     if pixels.device.type == "cpu":  # bincount is faster, but on a GPU the host would have to wait for it
-        counts = [torch.bincount(channel, minlength=VALUES) for channel in pixels.flatten(0, 1)]
+        counts = [torch.bincount(channel, minlength=BYTE_VALUES) for channel in pixels.flatten(0, 1)]
         return torch.stack(counts).view(shape)
     ones = torch.ones((), dtype=torch.int32, device=pixels.device).expand_as(pixels)
     with determinism.needless():
@@ -220,7 +220,7 @@ def _stretched(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
     """AutoContrast: stretch each channel from its lowest to its highest value; a constant channel is unchanged."""
     lowest = images.amin(dim=(2, 3)).float()[:, :, None]
     span = images.amax(dim=(2, 3)).float()[:, :, None] - lowest
-    stretched = values.float().sub(lowest).div(span.mul(1 / (VALUES - 1)))
+    stretched = values.float().sub(lowest).div(span.mul(1 / (BYTE_VALUES - 1)))
     return torch.where(span > 0, _rounded_down(stretched), values)
 
 
@@ -257,7 +257,7 @@ def _blended(image: Tensor, other: Tensor, kept: Tensor, added: Tensor) -> Tenso
 
 
 def _rounded_down(values: Tensor) -> Tensor:
-    return values.clamp(0, VALUES - 1).to(torch.uint8)
+    return values.clamp(0, BYTE_VALUES - 1).to(torch.uint8)
 
 
 # For each operation whose table depends on the image: a function of (values, images, kept, added) that makes the table.

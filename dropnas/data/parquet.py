@@ -21,14 +21,13 @@ try:
 except ImportError:  # pyarrow is an optional dependency
     pyarrow = None
 
+from dropnas.data.cifar import CIFAR_SIDE
 from dropnas.data.config import ROLES, DatasetConfig
 from dropnas.data.manifest import IMAGE_ERRORS
 from dropnas.data.sources import locate
 from dropnas.data.splits import Arrays, Labelled, first
 from dropnas.errors import DropnasError
 from dropnas.workspace import Workspace
-
-SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Shards:
         return read(self.label, classes, path, config.train_images, config.test_images)
 
 
-CIFAR10, CIFAR100 = Shards("label"), Shards("fine_label")
+CIFAR10_SHARDS, CIFAR100_SHARDS = Shards("label"), Shards("fine_label")
 
 
 def read(label: str, classes: int, folder: Path, train_images: int, test_images: int) -> Arrays:
@@ -61,7 +60,7 @@ def read(label: str, classes: int, folder: Path, train_images: int, test_images:
 
 def _read_split(folder: Path, split: str, label: str, limit: int) -> Labelled:
     rows = list(islice(_rows(_shards(folder, split), label), limit or None))
-    images = np.array([image for image, _ in rows]).reshape(-1, SIDE, SIDE, 3)
+    images = np.array([image for image, _ in rows]).reshape(-1, CIFAR_SIDE, CIFAR_SIDE, 3)
     return first(Labelled(images, np.array([number for _, number in rows])), limit, f"{folder}: {split}")
 
 
@@ -105,8 +104,8 @@ def _decode(image: Any, where: str) -> np.ndarray:
             pixels = np.asarray(opened.convert("RGB"))
     except IMAGE_ERRORS as error:
         raise DropnasError(f"not an image ({error})", where=where) from error
-    if pixels.shape != (SIDE, SIDE, 3):
-        raise DropnasError(f"image is {pixels.shape[1]}x{pixels.shape[0]}, not {SIDE}x{SIDE}", where=where)
+    if pixels.shape != (CIFAR_SIDE, CIFAR_SIDE, 3):
+        raise DropnasError(f"image is {pixels.shape[1]}x{pixels.shape[0]}, not {CIFAR_SIDE}x{CIFAR_SIDE}", where=where)
     return pixels
 
 

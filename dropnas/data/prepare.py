@@ -23,7 +23,7 @@ from dropnas.errors import DropnasError
 from dropnas.extension import load
 from dropnas.workspace import Workspace
 
-CHUNK = 1000  # number of images whose values are counted at once
+CHUNK_IMAGES = 1000  # number of images whose values are counted at once
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # the customary statistics; measuring 1.3M images would take hours
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -128,8 +128,8 @@ def statistics(split: Labelled, where: str) -> tuple[Statistic, Statistic]:
 def _value_counts(images: NDArray[np.uint8]) -> list[int]:
     """The number of occurrences of each value 0..255."""
     counts = np.zeros(256, dtype=np.int64)
-    for start in range(0, len(images), CHUNK):
-        counts += np.bincount(images[start : start + CHUNK].ravel(), minlength=256)
+    for start in range(0, len(images), CHUNK_IMAGES):
+        counts += np.bincount(images[start : start + CHUNK_IMAGES].ravel(), minlength=256)
     return counts.tolist()
 
 

@@ -15,16 +15,16 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 
-from dropnas.data.manifest import BytesAt, Entry
+from dropnas.data.manifest import BytesAt, SourceFile
 from dropnas.errors import DropnasError
 
 SOLUTION, SYNSETS = "LOC_val_solution.csv", "imagenet_2012_validation_synset_labels.txt"
-NUMBERS, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
+NUMBERS_FILE, META_FILE = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
 Labels = dict[str, str]  # class of each image by its path
 Texts = dict[str, bytes]  # content of the list and of meta.mat, by file name
 
 
-def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
+def label(images: list[SourceFile], entries: list[SourceFile], location: Path) -> Labels:
     """Find the class of each image of a flat folder in the list of labels that the source contains.
 
     Raises:
@@ -38,14 +38,14 @@ def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
             where=location,
             remedy=f"put one of {', '.join(LISTS)} into the source, or sort the images into one folder for each class",
         )
-    if known == NUMBERS and META not in lists:
-        raise DropnasError(f"{known} needs {META}", where=location, remedy="put it into the source, too")
+    if known == NUMBERS_FILE and META_FILE not in lists:
+        raise DropnasError(f"{known} needs {META_FILE}", where=location, remedy="put it into the source, too")
     paths = sorted(entry.path for entry in images)
     with closing(BytesAt(location)) as source:
         texts = {
             name: source.read(entry.path, entry.offset, entry.length)
             for name, entry in lists.items()
-            if name in (known, META)
+            if name in (known, META_FILE)
         }
     try:
         labels = LISTS[known](texts, paths)
@@ -65,8 +65,8 @@ def _solution(texts: Texts, paths: list[str]) -> Labels:
 
 
 def _numbers(texts: Texts, paths: list[str]) -> Labels:
-    names = _classes(texts[META])
-    return _in_order([names[int(number)] for number in texts[NUMBERS].split()], paths)
+    names = _classes(texts[META_FILE])
+    return _in_order([names[int(number)] for number in texts[NUMBERS_FILE].split()], paths)
 
 
 def _synsets(texts: Texts, paths: list[str]) -> Labels:
@@ -87,12 +87,12 @@ def _classes(meta: bytes) -> dict[int, str]:
     try:
         synsets = loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]
     except MatReadError as error:
-        raise ValueError(f"{META}: {error}") from error
+        raise ValueError(f"{META_FILE}: {error}") from error
     return {int(row[0]): str(row[1]) for row in synsets}
 
 
 LISTS: dict[str, Callable[[Texts, list[str]], Labels]] = {
     SOLUTION: _solution,
-    NUMBERS: _numbers,
+    NUMBERS_FILE: _numbers,
     SYNSETS: _synsets,
 }

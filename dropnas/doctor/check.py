@@ -10,10 +10,10 @@ from dropnas.config import Machine
 from dropnas.doctor.site import Site
 from dropnas.runs.identity import Run
 
-PATIENCE = 20.0  # seconds; a working program takes less, even on a busy machine
+CHECK_SECONDS = 20.0  # seconds; a working program takes less, even on a busy machine
 
 
-class Outcome(StrEnum):
+class CheckResult(StrEnum):
     """The outcome of a check; a warning does not stop a run."""
 
     PASSED = "ok"
@@ -26,7 +26,7 @@ class Check:
     """The result of a check."""
 
     name: str  # the checked item in a word or two, the same for every outcome
-    outcome: Outcome
+    outcome: CheckResult
     found: str  # what was found
     remedy: str = ""  # what to do, if anything
 
@@ -54,14 +54,16 @@ def check(name: str, passes: object, found: str, remedy: str = "", *, stops: boo
 
     If the check did not pass, the result includes the remedy and stops a run. With `stops=False` it is only a warning.
     """
-    problem = Outcome.FAILED if stops else Outcome.WARNING
-    return Check(name, Outcome.PASSED, found) if passes else Check(name, problem, found, remedy)
+    problem = CheckResult.FAILED if stops else CheckResult.WARNING
+    return Check(name, CheckResult.PASSED, found) if passes else Check(name, problem, found, remedy)
 
 
-def ask(*command: str) -> tuple[bool, str]:
+def run_program(*command: str) -> tuple[bool, str]:
     """Run a program. Return True and its output or, if it failed, False and the last line of its error output."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=CHECK_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
         return False, f"{command[0]} does not respond"
     except OSError as error:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from dropnas.config import read_parameters
 from dropnas.doctor import gpu, image, installation, scheduler, source_places, storage
-from dropnas.doctor.check import Check, Outcome, Situation
+from dropnas.doctor.check import Check, CheckResult, Situation
 from dropnas.doctor.site import site
 from dropnas.errors import DropnasError
 from dropnas.pipeline.disk import Disk
 from dropnas.pipeline.plan import ancestors, make_plan
 
 ALL = (installation, gpu, image, scheduler, storage, source_places)
-LOOKS = {  # options with which Snakemake does not run any jobs
+DRY_OPTIONS = {  # options with which Snakemake does not run any jobs
     *("-n", "--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--summary", "-S", "--detailed-summary"),
     *("-D", "--lint", "--report", "-h", "--help", "--unlock", "--list-rules", "-l"),
 }
@@ -55,7 +55,7 @@ def line(check: Check) -> str:
 
 def stops(checks: Iterable[Check]) -> bool:
     """Whether a check would stop the run."""
-    return any(check.outcome is Outcome.FAILED for check in checks)
+    return any(check.outcome is CheckResult.FAILED for check in checks)
 
 
 def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Callable[[str], object]) -> None:
@@ -64,9 +64,11 @@ def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Ca
     Raises:
         DropnasError: a problem would stop the run.
     """
-    if LOOKS & {option.partition("=")[0] for option in options}:
+    if DRY_OPTIONS & {option.partition("=")[0] for option in options}:
         return
-    checks = [check for check in examine(situation(parameters, options, root)) if check.outcome is not Outcome.PASSED]
+    checks = [
+        check for check in examine(situation(parameters, options, root)) if check.outcome is not CheckResult.PASSED
+    ]
     for check in checks:
         show(line(check))
     if stops(checks):
@@ -81,5 +83,5 @@ def show_node(root: Path) -> None:
     requires, and a training reports a full disk itself.
     """
     for check in (*scheduler.in_job(), *storage.room(root, Disk(storage.RESERVE, 100))):
-        if check.outcome is not Outcome.PASSED:
+        if check.outcome is not CheckResult.PASSED:
             print(line(check), file=sys.stderr, flush=True)

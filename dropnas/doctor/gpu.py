@@ -1,10 +1,9 @@
 """Checks the GPUs of this machine. torch is imported only if there is a GPU."""
 
-from dropnas.doctor.check import Checks, Situation, ask, check
+from dropnas.doctor.check import Checks, Situation, check, run_program
 from dropnas.errors import DropnasError
 from dropnas.machine import allocation, faults
-
-TRAINED = ("search", "retrain", "transfer", "clusters")
+from dropnas.runs.parts import GPU_STAGES
 
 
 def examine(situation: Situation) -> Checks:
@@ -14,7 +13,11 @@ def examine(situation: Situation) -> Checks:
         yield check("GPU", True, "none is requested (machine.device: cpu)")
     elif situation.site.executor != "local":
         yield check("GPU", True, "requested from the scheduler; each job checks its own")
-    elif machine.device == "auto" and not allocation.evidence() and "GPU " not in ask("nvidia-smi", "--list-gpus")[1]:
+    elif (
+        machine.device == "auto"
+        and not allocation.evidence()
+        and "GPU " not in run_program("nvidia-smi", "--list-gpus")[1]
+    ):
         hint = "set machine.device: cpu if that is intended"
         yield check("GPU", False, "none found: trainings run on the CPU", hint, stops=False)
     else:
@@ -25,7 +28,7 @@ def _with(situation: Situation) -> Checks:
     from dropnas.machine import compatibility  # imports torch
 
     machine = situation.machine
-    precisions = {getattr(run.config, "precision", "fp32") for run in situation.runs if run.stage in TRAINED}
+    precisions = {getattr(run.config, "precision", "fp32") for run in situation.runs if run.stage in GPU_STAGES}
     try:
         compatibility.require_driver()
         count = compatibility.gpus()

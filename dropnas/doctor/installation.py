@@ -7,11 +7,11 @@ import shutil
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from dropnas.doctor.check import Check, Checks, Situation, ask, check
+from dropnas.doctor.check import Check, Checks, Situation, check, run_program
 from dropnas.machine import caches
 from dropnas.pipeline.shipped import shipped
 
-PAGE = ("jinja2", "itables")
+PAGE_PACKAGES = ("jinja2", "itables")
 
 
 def examine(situation: Situation) -> Checks:
@@ -19,7 +19,7 @@ def examine(situation: Situation) -> Checks:
     fault = _snakemake_fault(["snakemake"] + ["snakemake-executor-plugin-slurm"] * (situation.site.executor == "slurm"))
     hint = "make setup, or pip install 'dropnas[workflow]'"
     yield check("Snakemake", not fault, fault or version("snakemake"), hint)
-    absent = next((f"{name} is not installed" for name in PAGE if importlib.util.find_spec(name) is None), "")
+    absent = next((f"{name} is not installed" for name in PAGE_PACKAGES if importlib.util.find_spec(name) is None), "")
     hint = "make setup, or pip install 'dropnas[report]'"
     yield check("report page", not absent, absent or "can be made", hint, stops=False)
     yield _git()
@@ -49,7 +49,7 @@ def _numbers(text: str) -> list[int]:
 
 def _git() -> Check:
     folder, none = shipped(), "so runs record no commit"
-    works, said = ask("git", "-C", str(folder), "rev-parse", "HEAD")
+    works, said = run_program("git", "-C", str(folder), "rev-parse", "HEAD")
     if not (folder / ".git").exists():
         found, hint = f"this is not a checkout, {none}", "use a git clone of the project"
     elif not shutil.which("git"):

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 
-from dropnas.doctor.check import Check, Checks, Situation, ask, check
+from dropnas.doctor.check import Check, Checks, Situation, check, run_program
 
 UNITS = {"": 1, "K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}  # units of memory in MB
 
@@ -36,7 +36,7 @@ def _scontrol() -> Check:
 
 def _partition(situation: Situation) -> Checks:
     name = situation.site.resources.get("slurm_partition", "")
-    works, said = ask("scontrol", "show", "partition", "--oneliner", *([name] if name else []))
+    works, said = run_program("scontrol", "show", "partition", "--oneliner", *([name] if name else []))
     facts = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in said.splitlines()] if works else []
     found = next((one for one in facts if name or one.get("Default") == "YES"), None)
     if found is None:
@@ -65,7 +65,7 @@ def _time(situation: Situation, name: str, found: dict[str, str]) -> Check:
 def _memory(situation: Situation, name: str, found: dict[str, str]) -> Check:
     wanted = situation.machine.memory_mb * situation.processes
     limits = [_megabytes(found[key]) for key in ("MaxMemPerNode",) if found.get(key, "UNLIMITED") != "UNLIMITED"]
-    works, said = ask("sinfo", "--noheader", "--partition", name, "--format=%m")
+    works, said = run_program("sinfo", "--noheader", "--partition", name, "--format=%m")
     limits += [max((_megabytes(word.rstrip("+")) for word in said.split()), default=wanted)] if works else []
     largest = min(limits, default=wanted)
     hint = "lower machine.memory_mb or machine.transfer_processes, or choose another partition"
@@ -74,7 +74,7 @@ def _memory(situation: Situation, name: str, found: dict[str, str]) -> Check:
 
 
 def _gpus(situation: Situation, name: str) -> Checks:
-    works, said = ask("sinfo", "--noheader", "--partition", name, "--format=%G")
+    works, said = run_program("sinfo", "--noheader", "--partition", name, "--format=%G")
     if works and situation.machine.device != "cpu":
         found = " ".join(sorted(set(said.split()))) if "gpu" in said else f"no node of {name} has a GPU"
         hint = "choose a partition with GPUs, or set machine.device: cpu"

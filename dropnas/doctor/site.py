@@ -10,7 +10,7 @@ import yaml
 
 from dropnas.errors import DropnasError
 
-IMAGES = {"apptainer", "singularity"}
+CONTAINER_PROGRAMS = {"apptainer", "singularity"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ def site(options: Sequence[str]) -> Site:
     jobs = str(given.jobs or profile.get("jobs") or profile.get("cores") or 1)
     return Site(
         executor=str(given.executor or profile.get("executor") or "local"),
-        in_image=bool(given.use_apptainer or IMAGES & {*([methods] if isinstance(methods, str) else methods)}),
+        in_image=bool(
+            given.use_apptainer or CONTAINER_PROGRAMS & {*([methods] if isinstance(methods, str) else methods)}
+        ),
         resources=resources,
         jobs=int(jobs) if jobs.isdigit() else 1,
     )

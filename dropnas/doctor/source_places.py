@@ -11,7 +11,7 @@ from dropnas.data.config import DatasetConfig
 from dropnas.doctor.check import Check, Checks, Situation, check
 from dropnas.runs.store import Store
 
-PATIENCE = 2.0  # seconds to wait for a server
+SERVER_SECONDS = 2.0  # seconds to wait for a server
 
 
 def examine(situation: Situation) -> Checks:
@@ -60,12 +60,12 @@ def _unreachable(host: str, port: int) -> str:
 
     def connect() -> None:
         try:
-            socket.create_connection((host, port), PATIENCE).close()
+            socket.create_connection((host, port), SERVER_SECONDS).close()
             fault[0] = ""
         except (OSError, ValueError) as error:
             fault[0] = str(error)
 
     thread = Thread(target=connect, daemon=True)
     thread.start()
-    thread.join(PATIENCE)
+    thread.join(SERVER_SECONDS)
     return fault[0]

@@ -10,7 +10,7 @@ from dropnas.doctor.check import Check, Checks, Situation, check
 from dropnas.pipeline.disk import Disk, needed
 
 RESERVE = 50_000_000  # bytes that should remain free
-SHARED = Path("/dev/shm")
+SHARED_MEMORY = Path("/dev/shm")
 SHARED_MB = 1000
 ELSEWHERE = "put the store on another file system"
 
@@ -71,8 +71,8 @@ def room(root: Path, wanted: Disk) -> Checks:
 def _shared_memory(situation: Situation) -> Checks:
     """Check the shared memory, through which decoding processes pass images; Docker's default is 64 MB."""
     workers = situation.machine.workers
-    if workers and situation.site.executor == "local" and SHARED.is_dir():
-        size = shutil.disk_usage(SHARED).total / 1e6
+    if workers and situation.site.executor == "local" and SHARED_MEMORY.is_dir():
+        size = shutil.disk_usage(SHARED_MEMORY).total / 1e6
         hint = "start the container with --ipc host, or set machine.workers: 0"
-        found = f"{SHARED} has {size:.0f} MB for {workers} workers, {SHARED_MB} MB should be there"
+        found = f"{SHARED_MEMORY} has {size:.0f} MB for {workers} workers, {SHARED_MB} MB should be there"
         yield check("shared memory", size >= SHARED_MB, found, hint, stops=False)

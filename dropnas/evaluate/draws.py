@@ -57,7 +57,7 @@ def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int],
         order=epoch_order(images, config.seed, epoch),
         crops=augment.draw_crops(images, config.crop_padding, random).t() if config.crop_padding else none,
         mirrored=augment.draw_flips(images, random) if config.flip else torch.zeros(images, dtype=torch.bool),
-        operations=autoaugment.draw(autoaugment.CIFAR, images, random) if config.autoaugment else none,
+        operations=autoaugment.draw(autoaugment.CIFAR_POLICY, images, random) if config.autoaugment else none,
         holes=augment.draw_holes(images, *sides, random).t() if config.cutout else none,
         kept=draw_paths(edges, images, drop_path, generator(config.seed, "drop-path", epoch)),
     )
@@ -73,6 +73,6 @@ def augmented(images: Tensor, data: ImageArrays, config: RetrainConfig, drawn: D
     if config.flip:
         images = augment.flip(images, drawn.mirrored)
     if config.autoaugment:
-        images = autoaugment.augment(images, autoaugment.CIFAR, drawn.operations)
+        images = autoaugment.augment(images, autoaugment.CIFAR_POLICY, drawn.operations)
     images = augment.normalise(images, data.mean, data.std)
     return augment.cutout(images, config.cutout, drawn.holes.t()) if config.cutout else images

@@ -35,8 +35,8 @@ from dropnas.workspace import Workspace
 
 TEST_BATCH = 500  # number of images; affects the results only by rounding
 ANY_SEED = 0  # seed of the held-out images, the same for all runs
-Split = Literal["test", "held out"]
-SPLITS: tuple[Split, ...] = ("test", "held out")
+EvaluationSplit = Literal["test", "held out"]
+SPLITS: tuple[EvaluationSplit, ...] = ("test", "held out")
 
 
 class Retraining:
@@ -122,7 +122,7 @@ class Retraining:
             row[HELD_OUT_ERROR] = self.errors("held out")["top1_error"]
         return [row]
 
-    def errors(self, split: Split = "test") -> Row:
+    def errors(self, split: EvaluationSplit = "test") -> Row:
         """Top-1 and top-5 errors on all images of a split, without augmentation."""
         _, indices = self._split(split)
         self.learner.start_test()
@@ -158,7 +158,7 @@ class Retraining:
                     found[split, size] = partial(self.test_batch, images, indices, size)
         return found
 
-    def _split(self, split: Split) -> tuple[arrays.ImageArrays, Tensor]:
+    def _split(self, split: EvaluationSplit) -> tuple[arrays.ImageArrays, Tensor]:
         """Return the image array that contains a split, and the indices of the split's images in that array."""
         return (self.testing, self.tests) if split == "test" else (self.training, self.held_out)
 

@@ -18,13 +18,13 @@ from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.operations import FactorizedReduce, Identity
 from dropnas.space.small_maps import tap_matrices
 
-LARGEST = 256  # measured: this pass is faster for images with at most this many pixels (16x16)
+LARGEST_IMAGE = 256  # measured: this pass is faster for images with at most this many pixels (16x16)
 LARGEST_AS_MATRIX = 128  # measured: `_depthwise` is faster for feature maps with at most this many pixels
 
 
 def fastest(network: EvaluationNetwork, pixels: int, device: str) -> Forward:
     """Choose the faster forward pass for images of this size: the network's own or the one in this module."""
-    if device == "cpu" and pixels <= LARGEST:
+    if device == "cpu" and pixels <= LARGEST_IMAGE:
         return lambda images, masks: forward(network, images, masks)
     return network
 
@@ -76,7 +76,7 @@ def _tower(tower: AuxiliaryTower, states: Tensor) -> Tensor:
 
 def _through(layer: nn.Module, maps: Tensor) -> Tensor:
     """The output of a layer for maps (C, B, H, W)."""
-    known = LAYERS.get(type(layer))
+    known = LAYER_PASSES.get(type(layer))
     if known is not None:
         return known(layer, maps)
     if isinstance(layer, nn.Sequential):
@@ -137,7 +137,7 @@ def _reduced(layer: FactorizedReduce, maps: Tensor) -> Tensor:
     return _norm(layer.norm, torch.cat([_product(layer.straight, maps), _product(layer.shifted, shifted)]))
 
 
-LAYERS: dict[type[nn.Module], Callable[[Any, Tensor], Tensor]] = {
+LAYER_PASSES: dict[type[nn.Module], Callable[[Any, Tensor], Tensor]] = {
     nn.Conv2d: _convolution,
     nn.BatchNorm2d: _norm,
     nn.ReLU: _same,

@@ -36,7 +36,7 @@ from dropnas.training.loop import rows_of, train
 from dropnas.training.seeding import derive, generator
 from dropnas.workspace import Workspace
 
-TEST_BATCH = 200  # number of images; affects the results only by rounding
+TRANSFER_TEST_BATCH = 200  # number of images; affects the results only by rounding
 
 
 class Transfer:
@@ -172,7 +172,9 @@ class Transfer:
     def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The test batches of this process; together, the processes test each image of the split once."""
         count = len(self.testing)
-        size = next(size for size in range(TEST_BATCH, 1, -1) if count % size != 1)  # avoids a last batch of one image
+        size = next(
+            size for size in range(TRANSFER_TEST_BATCH, 1, -1) if count % size != 1
+        )  # avoids a last batch of one image
         tests = batches(
             self.testing,
             TestTransform(self.config.image_size),

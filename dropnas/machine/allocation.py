@@ -19,7 +19,7 @@ import os
 import re
 from pathlib import Path
 
-NAMED = re.compile(r"\d|GPU-|MIG-")  # matches the beginning of a list of devices
+NAMES_A_DEVICE = re.compile(r"\d|GPU-|MIG-")  # matches the beginning of a list of devices
 DEVICES = Path("/dev")
 
 
@@ -38,7 +38,7 @@ def evidence() -> str:
 
 def _named(name: str) -> str:
     value = os.environ.get(name, "").strip()
-    return f"{name}={value}" if NAMED.match(value) else ""
+    return f"{name}={value}" if NAMES_A_DEVICE.match(value) else ""
 
 
 def _opens(file: Path) -> bool:

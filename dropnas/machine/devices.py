@@ -24,7 +24,7 @@ from dropnas.errors import DropnasError
 from dropnas.machine import allocation, compatibility, faults
 from dropnas.workspace import silent
 
-PATIENCE = 1.0  # seconds between two checks for a free GPU
+GPU_CHECK_SECONDS = 1.0  # seconds between two checks for a free GPU
 PATTERN = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -102,7 +102,7 @@ def _take_free(count: int, locks: Path, progress: Callable[[str], None]) -> tupl
         if not reported:
             progress(f"all {count} GPUs are in use, waiting for a free one")
             reported = True
-        time.sleep(PATIENCE)
+        time.sleep(GPU_CHECK_SECONDS)
 
 
 def _name(index: int) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from dropnas.errors import DropnasError
 
 INTERVAL = 60.0  # seconds between two checks; SLURM keeps a finished job for MinJobAge, by default 300 seconds
-USUAL = "/usr/bin:/usr/local/bin:/opt/slurm/bin:/usr/local/slurm/bin"  # folders that a node's PATH may lack
+USUAL_PATH = "/usr/bin:/usr/local/bin:/opt/slurm/bin:/usr/local/slurm/bin"  # folders that a node's PATH may lack
 
 
 def program(name: str) -> str:
@@ -26,7 +26,7 @@ def program(name: str) -> str:
     Raises:
         DropnasError: the program is not on this node.
     """
-    found = shutil.which(name) or shutil.which(name, path=USUAL)
+    found = shutil.which(name) or shutil.which(name, path=USUAL_PATH)
     if not found:
         raise DropnasError(
             f"no {name} on this node, so a job that is stopped cannot requeue itself",

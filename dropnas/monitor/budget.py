@@ -29,14 +29,14 @@ from dropnas.report.page.phrases import count
 from dropnas.report.verdicts import PAPER_SEEDS
 
 FEWEST_SEEDS = 3
-OWN = "dropnas"  # prefix of the ids of the authors' published architectures
+AUTHORS_PREFIX = "dropnas"  # prefix of the ids of the authors' published architectures
 STD_CIFAR10 = 0.14 * math.sqrt(8 / 7)  # Table 1, "2.58±0.14", converted from population to sample deviation
 Price = Callable[[Parameters], float]  # the hours that a plan still needs
-Step = Callable[[Parameters], Parameters]  # removes a dispensable part of a plan
+Removal = Callable[[Parameters], Parameters]  # removes a dispensable part of a plan
 
 
 @dataclass(frozen=True)
-class Part:
+class PlanPart:
     """A part of a plan."""
 
     parameters: Parameters
@@ -44,7 +44,7 @@ class Part:
     lacks: tuple[str, ...] = ()  # what was removed, in words
 
 
-def fitting(steps: Sequence[Part], budget: float, price: Price, fewest: Sequence[int]) -> Part:
+def fitting(steps: Sequence[PlanPart], budget: float, price: Price, fewest: Sequence[int]) -> PlanPart:
     """The last step that fits with at least three seeds, or else a part of the first step.
 
     Such a part has at least a minimum number of seeds; `fewest` lists the minimum numbers to try, in order.
@@ -65,7 +65,7 @@ def fitting(steps: Sequence[Part], budget: float, price: Price, fewest: Sequence
     raise DropnasError(f"nothing fits into {budget:g} hours", remedy=f"the smallest part, {smallest}")
 
 
-def reduced(plan: Parameters, may_go: dict[str, Step], fewest: int, budget: float, price: Price) -> Part | None:
+def reduced(plan: Parameters, may_go: dict[str, Removal], fewest: int, budget: float, price: Price) -> PlanPart | None:
     """The largest part of a plan that fits into a budget with at least `fewest` seeds; None if nothing fits."""
     gone = may_go
     for name in reversed(may_go):
@@ -78,22 +78,22 @@ def reduced(plan: Parameters, may_go: dict[str, Step], fewest: int, budget: floa
         if (hours := price(part := with_seeds(kept, seeds))) <= budget:
             break
     fewer_seeds = (f"{seeds} instead of {most} seeds",) if seeds < most else ()
-    return Part(part, hours, (*fewer_seeds, *gone))
+    return PlanPart(part, hours, (*fewer_seeds, *gone))
 
 
-def _without(plan: Parameters, steps: Iterable[Step]) -> Parameters:
+def _without(plan: Parameters, steps: Iterable[Removal]) -> Parameters:
     return reduce(lambda kept, step: step(kept), steps, plan)
 
 
-def dispensable(parameters: Parameters) -> dict[str, Step]:
+def dispensable(parameters: Parameters) -> dict[str, Removal]:
     """Map the description of each dispensable part of a plan to a function that removes this part.
 
     The least important part comes first. The most important table cannot be removed.
     """
-    found: dict[str, Step] = {}
+    found: dict[str, Removal] = {}
     if (most := parameters.retrainings) > 1:
         found[f"1 instead of {most} retrainings"] = lambda kept: replace(kept, retrainings=1)
-    own = tuple(name for name in parameters.published if name.startswith(OWN))
+    own = tuple(name for name in parameters.published if name.startswith(AUTHORS_PREFIX))
     if own and own != parameters.published:
         others = ", ".join(name for name in parameters.published if name not in own)
         found[f"without the cell of {others}"] = lambda kept: replace(kept, published=own)

@@ -14,12 +14,12 @@ from pandas import DataFrame, concat, crosstab
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
 from dropnas.monitor.estimate import Hours, Known, read_known
-from dropnas.monitor.work import COSTLY
 from dropnas.parsing import parse
 from dropnas.report.page.planned import Content
 from dropnas.report.page.progress import PageCost
+from dropnas.runs.parts import TRAINING_STAGES
 
-STATES = ("done", "running", "missing")
+COST_STATES = ("done", "running", "missing")
 TOTAL = "total"
 NOT_INCLUDED = "Queueing, start-up and runs without training are not included"
 READY_IMAGES = "; the probe's transfers do not include decoding and augmenting images"
@@ -35,7 +35,7 @@ def costs(frame: DataFrame, targets: Collection[str], on_request: Collection[str
     each = frame.join(frame.used_by.explode().rename("target"))
     each = each[each.target.isin(targets)].sort_values("target", key=lambda of: of.map([*targets].index), kind="stable")
     each["added"] = each.hours.where(~each.index.duplicated(), 0.0)
-    each["shared"] = each.index.duplicated(keep=False) & each.stage.isin(COSTLY)
+    each["shared"] = each.index.duplicated(keep=False) & each.stage.isin(TRAINING_STAGES)
     usual = each[~each.target.isin(on_request)]
     total = usual[~usual.index.duplicated()].assign(target=TOTAL, shared=False)
     every = concat([each, total])
@@ -43,7 +43,7 @@ def costs(frame: DataFrame, targets: Collection[str], on_request: Collection[str
     sums = DataFrame({name: groups[name].apply(Hours.of) for name in ("hours", "added", "left")})
     counts = [crosstab(every.target, every[name]) for name in ("stage", "state")]
     found = concat([*counts, groups.shared.sum(), sums], axis="columns").reindex([*targets, TOTAL])
-    return found.reindex(columns=[*COSTLY, *STATES, "shared", *sums.columns], fill_value=0)
+    return found.reindex(columns=[*TRAINING_STAGES, *COST_STATES, "shared", *sums.columns], fill_value=0)
 
 
 def page_cost(content: Content, root: Path) -> PageCost:

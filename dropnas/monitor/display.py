@@ -16,14 +16,14 @@ from rich.text import Text
 from dropnas.monitor.estimate import HOUR, number
 from dropnas.monitor.screen import console, table
 from dropnas.monitor.watch import Snapshot, Watch, time_left
-from dropnas.monitor.words import Runs, described, joined, seeds_text
+from dropnas.monitor.words import RunsById, described, joined, seeds_text
 from dropnas.pipeline.stages import STAGES
 
 PERIOD = 2.0  # seconds between two updates
 LINE_PERIOD = 60.0  # seconds between two lines if the output is not a terminal
 MOST_LINES = 8  # largest number of running groups, and of failed runs, that are listed
-STATES = ["done", "running", "waiting", "failed"]
-WIDTH = 80  # number of columns if the output is not a terminal
+SHOWN_STATES = ["done", "running", "waiting", "failed"]
+DISPLAY_WIDTH = 80  # number of columns if the output is not a terminal
 
 
 def pause(seconds: float) -> bool:
@@ -46,7 +46,7 @@ def show(
         over: waits for at most the given number of seconds and returns whether the workflow has ended.
         seen: receives each snapshot.
     """
-    output, line, ended = console(WIDTH), "", once
+    output, line, ended = console(DISPLAY_WIDTH), "", once
     live = Live(console=output, auto_refresh=False) if output.is_terminal and not once else None
     with live or nullcontext():
         while True:
@@ -65,7 +65,7 @@ def show(
 
 def plain(snapshot: Snapshot) -> str:
     """A snapshot as one line of a log."""
-    counts = snapshot.work.state.value_counts().reindex(STATES).dropna()
+    counts = snapshot.work.state.value_counts().reindex(SHOWN_STATES).dropna()
     states = ", ".join(f"{n:.0f} {state}" for state, n in counts.items())
     last = f"last: {snapshot.last}" if snapshot.last else ""
     return "; ".join(filter(None, (_percent(snapshot), states, _hours(snapshot), _end(snapshot), last)))
@@ -98,7 +98,7 @@ def _percent(snapshot: Snapshot) -> str:
 def _stages(work: DataFrame) -> Table:
     """A line for each rule of the workflow."""
     rule = work.stage.map({name: stage.rule for name, stage in STAGES.items()})
-    counts = crosstab(rule, work.state).reindex(index=rule.unique(), columns=STATES, fill_value=0)
+    counts = crosstab(rule, work.state).reindex(index=rule.unique(), columns=SHOWN_STATES, fill_value=0)
     left = work.left.groupby(rule).sum().map(lambda hours: number(hours) if hours else "")
     return table(counts.replace(0, "-").assign(**{"hours left": left}).reset_index(names=""))
 
@@ -121,7 +121,7 @@ def _running(snapshot: Snapshot) -> Table:
     return table(DataFrame([*rows[:MOST_LINES], *more], columns=["running", "for"]), words="running")
 
 
-def failures(failed: DataFrame, runs: Runs) -> Iterator[str]:
+def failures(failed: DataFrame, runs: RunsById) -> Iterator[str]:
     """Each failed run with its reason and the path of its log."""
     for id_, reason, log in zip(failed.index[:MOST_LINES], failed.reason, failed.log, strict=False):
         words, seed = described(runs[id_], runs)

@@ -24,15 +24,16 @@ from dropnas.artifacts.dataset_file import Dataset
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
-from dropnas.monitor.work import COSTLY, Shape, authors_hours, declared_shape, epoch_images, kind_of
+from dropnas.monitor.work import Shape, authors_hours, declared_shape, epoch_images, kind_of
 from dropnas.parsing import parse
 from dropnas.report.page.phrases import count
 from dropnas.runs.files import read_json, write_json
+from dropnas.runs.parts import TRAINING_STAGES
 
-FILE = Path("scratch", "throughput.json")
+THROUGHPUT_FILE = Path("scratch", "throughput.json")
 HOUR = 3600.0  # seconds
 NEWEST = 8  # number of finished runs of a kind that are used
-Runs = Sequence[Mapping[str, Any]]  # as plan.json describes them
+RunList = Sequence[Mapping[str, Any]]  # as plan.json describes them
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Known:
         """The unit of the hours."""
         return self.device.unit if self.device else "device-hours"
 
-    def frame(self, runs: Runs) -> DataFrame:
+    def frame(self, runs: RunList) -> DataFrame:
         """Return a table of the runs, indexed by id, with their fields in plan.json and their costs.
 
         The columns for the costs are `kind` (the kind of work), `epochs`, `hours` (device-hours, NaN if unknown),
@@ -150,21 +151,21 @@ class Known:
             "equal runs": found.join(equal, on=["kind", "epochs"]).equal,
             "same kind": found.kind.map(own.groupby("kind").epoch_hours.agg(_of_newest)) * found.epochs,
             "probe": found.kind.map(probed) * found.epochs,
-            "a moment": found.stage.isin(COSTLY).map({False: 0.0}),
+            "a moment": found.stage.isin(TRAINING_STAGES).map({False: 0.0}),
         }
         return DataFrame(columns, dtype=float)
 
-    def work_to_measure(self, runs: Runs) -> dict[str, tuple[Mapping[str, Any], Shape]]:
+    def work_to_measure(self, runs: RunList) -> dict[str, tuple[Mapping[str, Any], Shape]]:
         """Map each kind of work to one run of this kind and the shape of its data; unmeasured kinds come first."""
         found = {kind: (run, shape) for run, shape, kind in self._trainings(runs)}
         measured = [entry.kind for entry in self.measured]
         return {kind: found[kind] for kind in sorted(found, key=measured.__contains__)}
 
-    def _trainings(self, runs: Runs) -> Iterator[tuple[Mapping[str, Any], Shape, str]]:
+    def _trainings(self, runs: RunList) -> Iterator[tuple[Mapping[str, Any], Shape, str]]:
         """Yield each training whose data has a known shape, together with this shape and the kind of work."""
         shapes = {run["id"]: self._shape(run) for run in runs if run["stage"] == "data"}
         for run in runs:
-            if run["stage"] in COSTLY and (shape := shapes[run["inputs"][0]]):
+            if run["stage"] in TRAINING_STAGES and (shape := shapes[run["inputs"][0]]):
                 yield run, shape, kind_of(run["stage"], run["config"], shape)
 
     def _shape(self, data: Mapping[str, Any]) -> Shape | None:
@@ -194,7 +195,7 @@ def read_known(root: Path, machine: Machine) -> Known:
 
 def _finished(root: Path) -> DataFrame:
     shapes = {path.parent.name: _prepared(path.parent) for path in root.glob(f"data/*/*/{Dataset.FILE}")}
-    found = [_took(path.parent, root, shapes) for s in COSTLY for path in root.glob(f"runs/{s}/*/{MANIFEST}")]
+    found = [_took(path.parent, root, shapes) for s in TRAINING_STAGES for path in root.glob(f"runs/{s}/*/{MANIFEST}")]
     columns = ["folder", "kind", "epochs", "device", "hours", "epoch_hours", "ended"]
     return DataFrame(found, columns=columns).astype({"hours": float, "epoch_hours": float}).sort_values("ended")
 
@@ -229,7 +230,7 @@ def _prepared(folder: Path) -> Shape:
 
 def read_measured(root: Path) -> list[Measured]:
     """The results of the probe, the oldest first; none if it never ran."""
-    path = root / FILE
+    path = root / THROUGHPUT_FILE
     if not path.is_file():
         return []
     try:
@@ -243,4 +244,4 @@ def read_measured(root: Path) -> list[Measured]:
 def add_measured(root: Path, new: Sequence[Measured]) -> None:
     """Record new results; each replaces an older one of the same device and kind."""
     entries = {(entry.device, entry.kind): entry for entry in (*read_measured(root), *new)}
-    write_json(root / FILE, {"measured": [asdict(entry) for entry in entries.values()]})
+    write_json(root / THROUGHPUT_FILE, {"measured": [asdict(entry) for entry in entries.values()]})

@@ -22,21 +22,21 @@ from dropnas.analysis.power import smallest
 from dropnas.config import Parameters, read_parameters, write_parameters
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
-from dropnas.monitor.budget import FEWEST_SEEDS, Part, detectable, fitting, most_seeds
+from dropnas.monitor.budget import FEWEST_SEEDS, PlanPart, detectable, fitting, most_seeds
 from dropnas.monitor.estimate import Known, number
 from dropnas.monitor.looks_view import expected, looks_cost, looks_table, looks_that_fit
 from dropnas.monitor.screen import table
-from dropnas.pipeline.asked import asked
+from dropnas.pipeline.asked import questions_of
 from dropnas.pipeline.freeze import descriptions
 from dropnas.pipeline.judging import deviations
-from dropnas.pipeline.ladder import SEQUENTIAL, STEPS
+from dropnas.pipeline.ladder import LADDER_STEPS, SEQUENTIAL
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.report.looked import read_looked, text
 
 SHOWN_SEEDS = (3, 5, 8, 16)
-AUTHORS = "V100-hours at the authors' speed (searches as printed, a day for a retraining), without ImageNet"
+AUTHORS_UNIT = "V100-hours at the authors' speed (searches as printed, a day for a retraining), without ImageNet"
 FOUND = "smallest difference detected with 80 % probability"
-ANSWERS = {step.profile: step.answers for step in STEPS}
+ANSWERS = {step.profile: step.answers for step in LADDER_STEPS}
 
 
 class Costed(NamedTuple):
@@ -74,11 +74,11 @@ class Ladder:
             remedy = "run plan --measure on the machine that will run them"
             raise DropnasError(f"the hours of {unknown} runs are unknown", remedy=remedy)
         device = self.known.device
-        return f"{device.unit} on {device.label}" if device and not unknown else AUTHORS
+        return f"{device.unit} on {device.label}" if device and not unknown else AUTHORS_UNIT
 
     def hours(self, runs: DataFrame) -> DataFrame:
         """The `hours` of each run and the hours `left`, in the ladder's unit."""
-        hours = runs.authors if self.unit == AUTHORS else runs.hours
+        hours = runs.authors if self.unit == AUTHORS_UNIT else runs.hours
         return DataFrame({"hours": hours, "left": hours.mask(runs.basis == "took", 0.0)})
 
     def of_steps(self) -> DataFrame:
@@ -106,7 +106,7 @@ def ladder(file: Path, known: Known, *, requested: bool = False) -> Ladder:
     The whole ladder is read if the file has looks or is a step, or if `requested` is true and the folder has steps.
     """
     settings = read_parameters(file)
-    steps = [one for step in STEPS if (one := file.with_name(f"{step.profile}.yaml")).is_file()]
+    steps = [one for step in LADDER_STEPS if (one := file.with_name(f"{step.profile}.yaml")).is_file()]
     looks = file if settings.looks else file.with_name(f"{SEQUENTIAL}.yaml")
     if not ((requested and steps) or settings.looks or file in steps):
         return Ladder(known, (Costed.of(settings, known),), None)
@@ -159,7 +159,9 @@ def fitting_lines(
     yield f"Hours: {found.unit}."
     if found.steps:
         hours = found.of_steps().left
-        steps = [Part(step.plan.parameters, step_hours) for step, step_hours in zip(found.steps, hours, strict=True)]
+        steps = [
+            PlanPart(step.plan.parameters, step_hours) for step, step_hours in zip(found.steps, hours, strict=True)
+        ]
         part = fitting(steps, budget, found.left, (2, 1) if len(steps) > 1 else (FEWEST_SEEDS,))
         yield from _part_lines(part, hours, budget)
         if out:
@@ -173,7 +175,7 @@ def fitting_lines(
         yield from looks_that_fit(found.sequential.plan.parameters.profile, found.looks(), budget)
 
 
-def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[str]:
+def _part_lines(part: PlanPart, hours: "Series[float]", budget: float) -> Iterator[str]:
     name, seeds = part.parameters.profile, most_seeds(part.parameters)
     yield f"{budget:g} hours: {', '.join([name, *part.lacks])}: {number(part.hours)} h."
     if seeds == 1:
@@ -192,7 +194,7 @@ def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[s
 
 def power_lines(plan: Plan, root: Path) -> Iterator[RenderableType]:
     """The smallest difference that the test of each claim detects with 80 % probability, in points of error."""
-    asking = asked(plan)
+    asking = questions_of(plan)
     stds, ours = deviations(asking, root)
     if not stds.all():
         return

@@ -20,10 +20,10 @@ from dropnas.monitor.estimate import HOUR
 from dropnas.monitor.watch import Snapshot, Watch
 from dropnas.pipeline.freeze import read_plan
 from dropnas.pipeline.start import Start, until_stopped
+from dropnas.runs.verify import RESULT_STAGES
 
-RESULTS = ("table", "published", "figure")  # stages whose runs cause the results to be renewed
 SNAKEMAKE = ("-m", "snakemake")
-TAIL = 15  # lines of Snakemake's log that are shown if no run failed
+LOG_TAIL_LINES = 15  # lines of Snakemake's log that are shown if no run failed
 
 
 def run(start: Start, parameters: Path, root: Path, *, verbose: bool = False) -> int:
@@ -46,13 +46,13 @@ def run(start: Start, parameters: Path, root: Path, *, verbose: bool = False) ->
         print(f"nothing to do: all {len(watch.runs)} runs are done", flush=True)
         status = 0
     elif verbose:
-        status = until_stopped([sys.executable, *SNAKEMAKE, *start.arguments], start.environment, start.again)
+        status = until_stopped([sys.executable, *SNAKEMAKE, *start.arguments], start.environment, start.resume_command)
     else:
         status = _shown(start, watch, log, root)
     if status < 128:
         print(_begin_results(start, root, subprocess.PIPE).communicate()[0], end="", flush=True)
     if 0 < status < 128:
-        print(*_reasons(watch, log, start.again), sep="\n", file=sys.stderr, flush=True)
+        print(*_reasons(watch, log, start.resume_command), sep="\n", file=sys.stderr, flush=True)
     return status
 
 
@@ -75,7 +75,7 @@ def _shown(start: Start, watch: Watch, log: Path, root: Path) -> int:
                 print(f"the progress cannot be shown: {error}", file=sys.stderr, flush=True)
 
         command = [sys.executable, *SNAKEMAKE, *start.arguments]
-        return until_stopped(command, start.environment, start.again, output, follow)
+        return until_stopped(command, start.environment, start.resume_command, output, follow)
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Renewal:
         """Start a renewal if it is due and no other one is in progress."""
         self._shown = self._shown or snapshot
         new = snapshot.done - self._shown.done
-        finished = any(id_ in new and run["stage"] in RESULTS for id_, run in snapshot.runs.items())
+        finished = any(id_ in new and run["stage"] in RESULT_STAGES for id_, run in snapshot.runs.items())
         busy = self._process is not None and self._process.poll() is None
         if new and not busy and (finished or snapshot.time >= self._shown.time + HOUR):
             self._shown, self._process = snapshot, self.begin()
@@ -112,5 +112,5 @@ def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
         done = f"{len(snapshot.done)} of {len(snapshot.runs)} runs are done and will not be repeated. "
     if not found:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-        found = [f"Snakemake failed; the last lines of {log}:", *(f"    {line}" for line in lines[-TAIL:])]
+        found = [f"Snakemake failed; the last lines of {log}:", *(f"    {line}" for line in lines[-LOG_TAIL_LINES:])]
     return ["", *found, f"{done}To continue: {again}"]

@@ -16,13 +16,13 @@ from dropnas.analysis.judge_looks import NEVER
 from dropnas.analysis.simulated_looks import Truth, simulate
 from dropnas.monitor.estimate import number
 from dropnas.monitor.screen import table
-from dropnas.pipeline.asked import Asking, asked
+from dropnas.pipeline.asked import PlanQuestions, questions_of
 from dropnas.pipeline.plan import Plan
 
 COUNT = 200  # simulated reproductions; the error of the expected hours is then about half a percent
 TRUTHS = {"true": "the paper's numbers are true", "none": "no method differs from another"}
 CLAIM = "claim: "  # the prefix of the columns of claims
-OPEN = 0.5  # claims that stay open with at least this probability are listed
+LIKELY_OPEN = 0.5  # claims that stay open with at least this probability are listed
 
 
 def looks_cost(plan: Plan, each: "Series[float]") -> DataFrame:
@@ -37,7 +37,7 @@ def looks_cost(plan: Plan, each: "Series[float]") -> DataFrame:
     Args:
         each: the hours of each run of the first look, by id.
     """
-    asking, schedule, retrainings = asked(plan), plan.parameters.looks, plan.parameters.retrainings
+    asking, schedule, retrainings = questions_of(plan), plan.parameters.looks, plan.parameters.retrainings
     runs = [(one.searches[0].id, one.trainings[0].id) for one in asking.experiments]
     seed = np.array([each[search] + retrainings * each[training] for search, training in runs])
     looks = DataFrame({"seeds": schedule, "most": np.array(schedule) * seed.sum()})
@@ -58,7 +58,7 @@ def _open(since: NDArray[np.int64], looks: DataFrame) -> DataFrame:
     return DataFrame([((since == NEVER) | (since > at)).mean(axis=0) for at in looks.index])
 
 
-def truths(asking: Asking) -> dict[str, Truth]:
+def truths(asking: PlanQuestions) -> dict[str, Truth]:
     """The true values to simulate: either the paper's numbers, or the same error for every method."""
     priors = asking.questions.priors
     means, stds = np.array([prior.mean for prior in priors]), np.array([prior.std for prior in priors])
@@ -107,5 +107,5 @@ def looks_that_fit(name: str, looks: DataFrame, budget: float) -> Iterator[str]:
     yield f"Looks of {name} that fit: {seeds} seeds, {hours}."
     yield f"Still open if {TRUTHS['true']}: {last['numbers true']:.0%} of the printed numbers, and these claims:"
     for claim, chance in last.filter(like=CLAIM).items():
-        if chance >= OPEN:
+        if chance >= LIKELY_OPEN:
             yield f"  {str(claim).removeprefix(CLAIM)} (open in {chance:.0%} of simulated reproductions)"

@@ -20,12 +20,12 @@ from dropnas.pipeline.freeze import descriptions
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.store import Store
 
-AUTHORS = (
+AUTHORS_TIME = (
     "At the authors' speed the total takes {:,.0f} V100-days without ImageNet: 0.6 or 0.7 for each search (Tables 1, "
     "2) and, as users of such networks report, 1 for each retraining of 600 epochs."
 )
 COLLECTED = (100_000, 20, 20)  # rarer garbage collection saves a fifth of the time, as few objects are freed
-NARROW = ("added", "shared", "running")  # columns left out on a narrow terminal, in this order
+WIDE_ONLY = ("added", "shared", "running")  # columns left out on a narrow terminal, in this order
 JSON = ["id", "stage", "name", "folder", "inputs", "used_by", "config", "state"]
 
 
@@ -116,7 +116,7 @@ def _plan(plan: Plan, frame: DataFrame, *, everything: bool) -> Iterator[Rendera
     rows = rows.map(lambda value: "-" if isinstance(value, int) and value == 0 else str(value)).reset_index(names="")
     filled = [name for name in rows.columns if name in ("", "done") or not rows[name].isin(["-", "", "0"]).all()]
     width, columns = screen.console().width, filled
-    for omitted in (None, *NARROW):
+    for omitted in (None, *WIDE_ONLY):
         columns = [name for name in columns if name != omitted]
         made = screen.table(rows[columns], total=TOTAL)
         if Console(width=1000).measure(made).maximum <= width:
@@ -132,7 +132,7 @@ def _further(plan: Plan, default: DataFrame, known: Known) -> Iterator[Renderabl
     if disk.files:
         yield f"Disk: about {disk.size / 1e9:,.1f} GB in {disk.files:,} files and folders."
     if plan.parameters.reproduction:
-        yield AUTHORS.format(default.authors.sum() / 24)
+        yield AUTHORS_TIME.format(default.authors.sum() / 24)
     if plan.parameters.looks and not plan.parameters.look:
         from dropnas.monitor.ladder_view import looks_lines
 

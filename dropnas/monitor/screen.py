@@ -7,11 +7,11 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-WIDTH = 100  # number of columns if the output is not a terminal
+SCREEN_WIDTH = 100  # number of columns if the output is not a terminal
 _plain = partial(Console, highlight=False, markup=False, emoji=False)
 
 
-def console(width: int = WIDTH) -> Console:
+def console(width: int = SCREEN_WIDTH) -> Console:
     """A console for the terminal or, if the output is not a terminal, a console of the given width."""
     found = _plain()
     return found if found.is_terminal else _plain(width=width)

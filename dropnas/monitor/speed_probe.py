@@ -49,17 +49,17 @@ from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 
 SECONDS = 60.0  # for all kinds together
-SMALLEST = 2  # images of the first batch; batch norm needs two
-CLEAR = 1.5  # a batch that takes this many times as long as the smallest one shows the cost of an image
+SMALLEST_BATCH = 2  # images of the first batch; batch norm needs two
+CLEAR_INCREASE = 1.5  # a batch that takes this many times as long as the smallest one shows the cost of an image
 FEWEST_STEPS, MOST_STEPS = 3, 20  # repetitions of a batch
 EIGHTY = (0.1, 0.5, 0.9)  # quantiles
-GENOTYPE = "dropnas_c10"  # used in place of the genotypes that the searches will find
+STAND_IN = "dropnas_c10"  # used in place of the genotypes that the searches will find
 MOST_SPREAD = 0.5  # results with a larger spread are not trusted
 CIFAR_CLASSES, IMAGENET_CLASSES = 10, 1000
 Compute = Callable[[int], object]  # computes a batch of the given size
 
 
-class Part(NamedTuple):
+class EpochPart(NamedTuple):
     """A part of an epoch, ready to be timed: training, or evaluation."""
 
     compute: Compute
@@ -111,7 +111,7 @@ def measure(
     return found
 
 
-def _parts(run: Mapping[str, Any], shape: Shape, machine: Machine, device: str, folder: Path) -> list[Part]:
+def _parts(run: Mapping[str, Any], shape: Shape, machine: Machine, device: str, folder: Path) -> list[EpochPart]:
     """The training of a run and, if it has one, its evaluation."""
     config = parse(STAGES[run["stage"]].config, run["config"], run["name"])
     determinism.apply(config.seed, device, machine.threads, deterministic=getattr(config, "deterministic", True))
@@ -119,7 +119,7 @@ def _parts(run: Mapping[str, Any], shape: Shape, machine: Machine, device: str, 
     return PREPARE[run["stage"]](config, shape, device, folder)
 
 
-def _epoch(parts: Sequence[Part], timings: Sequence[Timing]) -> tuple[float, float, int, float]:
+def _epoch(parts: Sequence[EpochPart], timings: Sequence[Timing]) -> tuple[float, float, int, float]:
     """Return the seconds of an epoch, their spread, and the largest batch and the images per second in training."""
     seconds = [part.images / part.batch * step.seconds for part, step in zip(parts, timings, strict=True)]
     spread = sum(step.spread * one for step, one in zip(timings, seconds, strict=True)) / sum(seconds)
@@ -148,14 +148,14 @@ def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:
 def timing(work: Compute, full: int, share: float, device: str) -> Timing:
     """Time the work on a batch of `full` images, in `share` seconds or longer if three repetitions take longer."""
     ends = time.monotonic() + share
-    size = small = min(SMALLEST, full)
+    size = small = min(SMALLEST_BATCH, full)
     _seconds(work, small, device)  # the first batch compiles and allocates
     shortest = times = [_seconds(work, small, device) for _ in range(FEWEST_STEPS)]
     took = least = median(shortest)
     while size < full:
         left = ends - time.monotonic()
         # A larger batch is timed if no batch has shown the cost of an image yet, or if it fits into the time.
-        if size != small and not (took < CLEAR * least and left > 0) and 2 * FEWEST_STEPS * took >= left:
+        if size != small and not (took < CLEAR_INCREASE * least and left > 0) and 2 * FEWEST_STEPS * took >= left:
             break
         factor = 4 if 4 * FEWEST_STEPS * took < left else 2  # the time of a batch grows by at most this factor
         size = min(full, factor * size)
@@ -196,7 +196,7 @@ def _seconds(work: Compute, size: int, device: str) -> float:
     return time.perf_counter() - started
 
 
-def _search(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
+def _search(config: Any, shape: Shape, device: str, folder: Path) -> list[EpochPart]:
     share = make_strategy(config, find_space(config.space)).weight_share  # share of the images that train the weights
 
     @cache
@@ -212,10 +212,10 @@ def _search(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
             group.start_epoch(0)
         group.step(0, step)
 
-    return [Part(train, min(config.batch_size, shape.train), round(share * shape.train))]
+    return [EpochPart(train, min(config.batch_size, shape.train), round(share * shape.train))]
 
 
-def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
+def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> list[EpochPart]:
     trained, tested = shape.train - config.held_out, shape.test + config.held_out
     config = replace(config, held_out=0)
     training, testing = (_noise(count, shape, device) for count in (shape.train, shape.test))
@@ -223,7 +223,7 @@ def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]
     @cache
     def of_size(size: int) -> Retraining:
         own = replace(config, batch_size=size)
-        made = Retraining(own, load_genotype(GENOTYPE), training, testing, device, recorder_for(device))
+        made = Retraining(own, load_genotype(STAND_IN), training, testing, device, recorder_for(device))
         made.start_epoch(0)
         return made
 
@@ -231,14 +231,14 @@ def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]
         of_size(size).step(0, 0)
 
     evaluation = _evaluation(of_size(config.batch_size).learner, shape.height, shape.width, tested, device)
-    return [Part(train, min(config.batch_size, trained), trained), evaluation]
+    return [EpochPart(train, min(config.batch_size, trained), trained), evaluation]
 
 
-def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
-    small = replace(config, batch_size=SMALLEST, micro_batch=SMALLEST)
+def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> list[EpochPart]:
+    small = replace(config, batch_size=SMALLEST_BATCH, micro_batch=SMALLEST_BATCH)
     training, testing = (_placeholder(folder, split) for split in ("train", "test"))
     workspace = Workspace(folder, "", device)
-    transfer = Transfer(small, load_genotype(GENOTYPE), training, testing, workspace, SINGLE)
+    transfer = Transfer(small, load_genotype(STAND_IN), training, testing, workspace, SINGLE)
     transfer.start_epoch(0)
     side = config.image_size
     noise = torch.randint(0, 256, (1, 3, side, side), dtype=torch.uint8, generator=generator(0, "noise"))
@@ -249,7 +249,10 @@ def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> list[Part
         transfer.step(0, 0)
 
     trained = shape.train // config.batch_size * config.batch_size
-    return [Part(train, config.micro_batch, trained), _evaluation(transfer.learner, side, side, shape.test, device)]
+    return [
+        EpochPart(train, config.micro_batch, trained),
+        _evaluation(transfer.learner, side, side, shape.test, device),
+    ]
 
 
 PREPARE = {"search": _search, "retrain": _retrain, "transfer": _transfer}
@@ -268,18 +271,20 @@ def _noise(count: int, shape: Shape, device: str) -> ImageArrays:
     )
 
 
-def _evaluation(learner: Learner, height: int, width: int, images: int, device: str) -> Part:
+def _evaluation(learner: Learner, height: int, width: int, images: int, device: str) -> EpochPart:
     def evaluate(size: int) -> object:
         batch = torch.zeros((size, 3, height, width), device=device)
         return learner.evaluate([(batch, torch.zeros(size, dtype=torch.int64, device=device))])
 
-    return Part(evaluate, min(TEST_BATCH, images), images)
+    return EpochPart(evaluate, min(TEST_BATCH, images), images)
 
 
 def _placeholder(folder: Path, split: Any) -> ImageSource:
     """A split with the classes of ImageNet and tiny images, which are never read."""
     folder.mkdir(parents=True, exist_ok=True)
-    Dataset("noise", "arrays", IMAGENET_CLASSES, 1, 1, 1, IMAGENET_MEAN, IMAGENET_STD, SMALLEST, SMALLEST).write(folder)
-    np.save(folder / f"{split}_images.npy", np.zeros((SMALLEST, 1, 1, 1), dtype=np.uint8))
-    np.save(folder / f"{split}_labels.npy", np.zeros(SMALLEST, dtype=np.int64))
+    Dataset(
+        "noise", "arrays", IMAGENET_CLASSES, 1, 1, 1, IMAGENET_MEAN, IMAGENET_STD, SMALLEST_BATCH, SMALLEST_BATCH
+    ).write(folder)
+    np.save(folder / f"{split}_images.npy", np.zeros((SMALLEST_BATCH, 1, 1, 1), dtype=np.uint8))
+    np.save(folder / f"{split}_labels.npy", np.zeros(SMALLEST_BATCH, dtype=np.int64))
     return ImageSource(folder, split)

@@ -18,18 +18,18 @@ from pandas import DataFrame
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
 from dropnas.monitor.estimate import HOUR, number, read_known
-from dropnas.monitor.words import Runs, cells, counted, joined, result
-from dropnas.monitor.work import COSTLY
+from dropnas.monitor.words import RunsById, cells, counted, joined, result
 from dropnas.parsing import parse
 from dropnas.pipeline.compute import PROGRESS
 from dropnas.runs.attempts import read as read_attempts
+from dropnas.runs.parts import TRAINING_STAGES
 from dropnas.runs.store import Store
 
-EPOCH = re.compile(r"\bepoch (\d+)/(\d+)")
-TAIL = 64_000  # bytes read from the end of a log
-NEARLY = 0.99  # largest share of an unfinished run that is shown as done
+EPOCH_LINE = re.compile(r"\bepoch (\d+)/(\d+)")
+LOG_TAIL_BYTES = 64_000  # bytes read from the end of a log
+MOST_UNFINISHED = 0.99  # largest share of an unfinished run that is shown as done
 WAITING = {"state": "waiting", "part": 0.0, "started": 0.0, "line": "", "group": 1, "reason": "", "log": ""}
-DONE = {**WAITING, "state": "done", "part": 1.0}
+FINISHED = {**WAITING, "state": "done", "part": 1.0}
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Snapshot:
 
     title: str  # profile and description
     work: DataFrame
-    runs: Runs  # as plan.json describes them
+    runs: RunsById  # as plan.json describes them
     unit: str  # GPU-hours or CPU-hours
     last: str  # the last result, in words; empty if there is none
     next: str  # the next result, in words; empty if there is none
@@ -78,7 +78,7 @@ class Snapshot:
     @property
     def jobs(self) -> int:
         """The number of trainings that run at the same time; a group counts as one."""
-        return round((1 / self.running.group[self.running.stage.isin(COSTLY)]).sum())
+        return round((1 / self.running.group[self.running.stage.isin(TRAINING_STAGES)]).sum())
 
     @property
     def part(self) -> float:
@@ -86,7 +86,7 @@ class Snapshot:
         hours = self.work.hours
         weights = hours.fillna(hours[hours > 0].mean() if (hours > 0).any() else 1.0)
         weights = weights if weights.any() else weights + 1.0
-        return 1.0 if self.complete else min(float(np.average(self.work.part, weights=weights)), NEARLY)
+        return 1.0 if self.complete else min(float(np.average(self.work.part, weights=weights)), MOST_UNFINISHED)
 
 
 class Watch:
@@ -154,7 +154,7 @@ class Watch:
         """The columns that are added to the row of a run."""
         if state == "running":
             return self._running(run, now)
-        found, scratch = DONE if state == "done" else WAITING, self.store.scratch(run["id"])
+        found, scratch = FINISHED if state == "done" else WAITING, self.store.scratch(run["id"])
         if state == "done" and not doubt:
             return found
         job = self._jobs[run["id"]]
@@ -169,10 +169,10 @@ class Watch:
         attempts = read_attempts(scratch)
         started, group = (attempts[-1].started, attempts[-1].group) if attempts else (now, 1)
         line = _text(scratch / PROGRESS).strip().removeprefix(f"{run['name']}: ")
-        if epochs := EPOCH.search(line):
+        if epochs := EPOCH_LINE.search(line):
             part, line = int(epochs[1]) / max(int(epochs[2]), 1), epochs[0]
         elif hours > 0:
-            part = min((now - started) / HOUR / hours / group, NEARLY)
+            part = min((now - started) / HOUR / hours / group, MOST_UNFINISHED)
         return {**WAITING, "state": "running", "part": part, "started": started, "line": line, "group": group}
 
 
@@ -202,7 +202,7 @@ def _text(path: Path) -> str:
     """The last part of a file; empty if the file does not exist or was removed."""
     try:
         with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - TAIL))
+            stream.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
             return stream.read().decode(errors="replace")
     except FileNotFoundError:
         return ""

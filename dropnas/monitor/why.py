@@ -18,6 +18,7 @@ from dropnas.pipeline.adoption.adopt import old_source
 from dropnas.pipeline.plan import Plan
 from dropnas.pipeline.stages import STAGES, references
 from dropnas.report.page.phrases import count
+from dropnas.runs.authenticity import Record
 from dropnas.runs.code import canonical, read
 from dropnas.runs.fingerprint import DATA_SUFFIXES, closure, module_file
 from dropnas.runs.identity import Run, hashed, resolved
@@ -25,7 +26,6 @@ from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 
 LONGEST = 60  # number of characters; a longer pair of values is shown as "changed"
-Record = dict[str, Any]  # the record of a finished run, from its manifest
 
 
 def why_missing(plan: Plan, wanted: str, root: Path) -> Iterator[str]:

@@ -12,13 +12,13 @@ from dropnas.data.config import DATASETS
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 from dropnas.pipeline.experiments import MORE_RETRAININGS
-from dropnas.report.config import Entry, TableConfig
+from dropnas.report.config import TableConfig, TrainedCell
 from dropnas.report.printed import Layout, layout, title
 from dropnas.search.methods import METHODS
+from dropnas.space.names import GROUP_RATES
 
-RATES = ("rate_parameterised", "rate_non_parameterised")
-MARKS = "¹²³⁴⁵⁶†∗ "  # noqa: RUF001 (footnotes, as printed)
-Runs = Mapping[str, dict[str, Any]]  # by id, as plan.json describes them
+FOOTNOTE_MARKS = "¹²³⁴⁵⁶†∗ "  # noqa: RUF001 (footnotes, as printed)
+RunsById = Mapping[str, dict[str, Any]]  # by id, as plan.json describes them
 
 
 def joined(*parts: str) -> str:
@@ -26,7 +26,7 @@ def joined(*parts: str) -> str:
     return " · ".join(filter(None, parts))
 
 
-def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
+def described(run: dict[str, Any], runs: RunsById) -> tuple[str, int | None]:
     """A description of a run without its seed, and the seed (None if it has none)."""
     config, stage = run["config"], run["stage"]
     if stage in ("table", "published"):
@@ -51,7 +51,7 @@ def _method(source: dict[str, Any]) -> Iterator[str]:
     """The origin of a genotype: a search method with its rates and space, random sampling, or a publication."""
     config = source["config"]
     if source["stage"] == "search":
-        rates = [f"{config['options'][name]:g}" for name in RATES if name in config["options"]]
+        rates = [f"{config['options'][name]:g}" for name in GROUP_RATES if name in config["options"]]
         short = ", ".join(rate.replace("e-0", "e-") for rate in dict.fromkeys(rates))
         strategy = config["strategy"].rpartition(":")[2]
         label = METHODS[strategy].label if strategy in METHODS else strategy
@@ -72,7 +72,7 @@ def seeds_text(seeds: Iterable[int | None]) -> str:
     return f"seeds {found[0]}-{found[-1]}" if consecutive else f"seeds {', '.join(map(str, found))}"
 
 
-def cells(runs: Runs) -> DataFrame:
+def cells(runs: RunsById) -> DataFrame:
     """A row for each training behind a table cell, in the plan's order.
 
     The columns are `cell` (the cell's description), `id`, `folder`, `seed`, `decimals` (how many decimals of the error
@@ -108,11 +108,11 @@ def result(cell: DataFrame, root: Path) -> str:
     return f"{first.cell}: {mean:.{first.decimals}f} %{' after ' * bool(count)}{count}"
 
 
-def _cell(paper: Layout, entry: Entry) -> str:
+def _cell(paper: Layout, entry: TrainedCell) -> str:
     """The name of a table cell: the paper's labels, or the keys of its row and column if they are numbers."""
     if entry.row[:1].isdigit():
         return f"cell ({entry.row}, {entry.column})"
-    rows = {one.key: " ".join(head.rstrip(MARKS) for head in one.heads) for one in paper.rows}
+    rows = {one.key: " ".join(head.rstrip(FOOTNOTE_MARKS) for head in one.heads) for one in paper.rows}
     columns = {one.key: one.header[1] or one.header[0] for one in paper.columns}
     column = "" if entry.column == "error" else columns.get(entry.column, entry.label or entry.column)
     return ", ".join(dict.fromkeys(filter(None, (rows.get(entry.row, entry.label or entry.row), column))))

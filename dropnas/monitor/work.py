@@ -1,9 +1,9 @@
 """The kinds of work that take device time. Pure functions without torch.
 
-The shape of the data set and the settings define a kind of work. Settings in `COSTLESS` are left out, because they
-hardly change the duration of an epoch. Any other new setting makes a new kind of work, whose cost is unknown until it
-is measured. The genotype is not included, because it is unknown before the search. Dropped operations are not computed,
-so methods with grouped dropout are distinguished only by whether they drop no operations, few, or many.
+The shape of the data set and the settings define a kind of work. Settings in `NO_EFFECT_ON_SPEED` are left out, because
+they hardly change the duration of an epoch. Any other new setting makes a new kind of work, whose cost is unknown until
+it is measured. The genotype is not included, because it is unknown before the search. Dropped operations are not
+computed, so methods with grouped dropout are distinguished only by whether they drop no operations, few, or many.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,7 @@ from dropnas.runs.identity import canonical_json, resolved
 from dropnas.search.config import PRESETS
 from dropnas.space.names import PAPER_GROUP
 
-COSTLY = ("search", "retrain", "transfer")  # stages that train; the others take only moments
-COSTLESS = {  # settings that hardly change the duration of an epoch
+NO_EFFECT_ON_SPEED = {  # settings that hardly change the duration of an epoch
     *("epochs", "seed", "learning_rate", "learning_rate_min", "momentum", "weight_decay", "gradient_clip"),
     *("alpha_learning_rate", "alpha_beta1", "alpha_beta2", "alpha_weight_decay", "alpha_scale", "norm_weight"),
     *("crop_padding", "flip", "cutout", "drop_path", "label_smoothing", "mixup", "warmup_epochs", "schedule"),
@@ -48,7 +47,7 @@ def defaults(stage: str) -> Mapping[str, Any]:
 def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> str:
     """The kind of work of a run, as JSON; fields that are missing in its configuration get their default values."""
     config = {**defaults(stage), **config}
-    settings = {name: value for name, value in config.items() if name not in COSTLESS}
+    settings = {name: value for name, value in config.items() if name not in NO_EFFECT_ON_SPEED}
     if stage == "search":
         settings["strategy"] = _strategy_class(config["strategy"], settings.pop("options"))
     else:

@@ -9,28 +9,28 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
+from dropnas.analysis.questions import Claim, Contrast, PrintedMean, Prior, Questions
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.pipeline.experiments import Experiment
 from dropnas.pipeline.plan import Plan
-from dropnas.report.claims import BEST_RATE, EXTREMES, CellKey, against_dropnas, pairs_of_rates, words
+from dropnas.report.claims import BEST_RATE, EXTREME_LABELS, CellAddress, against_dropnas, pairs_of_rates, words
 from dropnas.report.config import FigureConfig, TableConfig
 from dropnas.report.printed import Printed, layout
 from dropnas.report.verdicts import PAPER_SEEDS, margin
 
 PAPER_FREEDOM = PAPER_SEEDS - 1
-Cells = Mapping[CellKey, int]  # index of the experiment behind each cell, by table, row and column
+Cells = Mapping[CellAddress, int]  # index of the experiment behind each cell, by table, row and column
 
 
 @dataclass(frozen=True)
-class Asking:
+class PlanQuestions:
     """The questions of a plan, and the experiments that answer them."""
 
     questions: Questions  # each experiment is named after the folder of its first training
     experiments: tuple[Experiment, ...]  # in the order of `questions.experiments`
 
 
-def asked(plan: Plan) -> Asking:
+def questions_of(plan: Plan) -> PlanQuestions:
     """The questions of the tables and figures that a plan builds by default."""
     default = plan.by_default()
     mine = {name: one for name, one in plan.experiments.items() if one.trainings[0].id in default.runs}
@@ -43,10 +43,10 @@ def asked(plan: Plan) -> Asking:
         _priors(cells, roles, printed) if plan.parameters.reproduction else tuple(Prior(0.0, 0.0, 0) for _ in roles)
     )
     questions = Questions(tuple(mine), priors, numbers, tuple(_claims(cells, default, index)))
-    return Asking(questions, tuple(mine.values()))
+    return PlanQuestions(questions, tuple(mine.values()))
 
 
-def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[CellKey, int]]:
+def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[CellAddress, int]]:
     for run in plan.targets.values():
         config = run.config
         for entry in config.entries if isinstance(config, TableConfig) else ():
@@ -55,7 +55,7 @@ def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[CellKey, int]
                 yield (config.table, entry.row, entry.column), next(number for number in found if number is not None)
 
 
-def _printed(plan: Plan) -> Iterator[tuple[CellKey, Printed]]:
+def _printed(plan: Plan) -> Iterator[tuple[CellAddress, Printed]]:
     for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
         paper = config.layout or layout(config.table)
         for row in paper.rows:
@@ -64,19 +64,19 @@ def _printed(plan: Plan) -> Iterator[tuple[CellKey, Printed]]:
                     yield (config.table, row.key, column.key), cell
 
 
-def _numbers(cells: Cells, printed: Mapping[CellKey, Printed]) -> Iterator[Number]:
+def _numbers(cells: Cells, printed: Mapping[CellAddress, Printed]) -> Iterator[PrintedMean]:
     for cell_key, experiment in cells.items():
         cell = printed.get(cell_key)
         if cell is None or cell.mean is None or cell.std is None:
             continue
-        yield Number(*cell_key, experiment, cell.mean, _sample_std(cell.std), PAPER_SEEDS, margin(*cell_key[:2]))
+        yield PrintedMean(*cell_key, experiment, cell.mean, _sample_std(cell.std), PAPER_SEEDS, margin(*cell_key[:2]))
 
 
 def _sample_std(population: float) -> float:
     return population * math.sqrt(PAPER_SEEDS / PAPER_FREEDOM)
 
 
-def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellKey, Printed]) -> tuple[Prior, ...]:
+def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellAddress, Printed]) -> tuple[Prior, ...]:
     """The expected mean and standard deviation of each experiment.
 
     If the paper prints both for the experiment, they are taken from the paper. Otherwise, the mean is the one printed
@@ -130,13 +130,13 @@ def _sweep(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[tuple[str, st
 
 def _of_sweep(sweep: Mapping[tuple[str, str], int]) -> Iterator[Claim]:
     best = {role: number for (role, name), number in sweep.items() if name == BEST_RATE}
-    others = [(role, name) for role, name in sweep if name not in (BEST_RATE, *EXTREMES) and role in best]
+    others = [(role, name) for role, name in sweep if name not in (BEST_RATE, *EXTREME_LABELS) and role in best]
     sides = {(role, float(name) < float(BEST_RATE)) for role, name in others}
     if sides >= {(role, lower) for role in SEARCHED for lower in (True, False)}:
         yield _worse_than_best("best-rate", {(role, name): name for role, name in others}, best, sweep)
-    extremes = [(role, name) for role, name in sweep if name in EXTREMES and role in best]
-    if len(extremes) == len(EXTREMES) * len(SEARCHED):
-        labels = {(role, name): EXTREMES[name] for role, name in extremes}
+    extremes = [(role, name) for role, name in sweep if name in EXTREME_LABELS and role in best]
+    if len(extremes) == len(EXTREME_LABELS) * len(SEARCHED):
+        labels = {(role, name): EXTREME_LABELS[name] for role, name in extremes}
         yield _worse_than_best("other-methods-rates", labels, best, sweep)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dropnas.config import RANDOM, Method, Parameters, Space, slug
 from dropnas.data.config import ROLES
 from dropnas.pipeline.experiments import DROPNAS, ONE_LEVEL_DARTS, Experiments
-from dropnas.pipeline.table_experiments import Cell
+from dropnas.pipeline.table_experiments import TableCell
 from dropnas.report.printed import Column, Layout, Printed, PrintedRow, layouts, parse_printed
 from dropnas.search.methods import METHODS, SearchMethod
 
@@ -17,7 +17,7 @@ CAPTION = (
     "Search methods under one protocol: the same space, images, seeds, retraining and statistics for all of them. The "
     "paper's numbers are those of its Tables 1, 2 and 4, each under the protocol of its method's own paper."
 )
-COLUMNS = (
+BASELINE_COLUMNS = (
     Column("error", ("Test Error (%)", ""), "top1_error"),
     Column("improvement", ("Better than random", "(%, 95 % interval)"), "improvement"),
     Column("skips", ("Skip-connects, normal cell", ""), "skip_connects"),
@@ -31,32 +31,34 @@ NOTES = (
 )
 QUOTED_ELSEWHERE = "The paper has no row for {}: 'paper' is what the method's own authors print."
 RANDOM_LABEL = "random search"
-ORIGINAL = Space("original", "original")
+ORIGINAL_SPACE = Space("original", "original")
 
 
-def cells(experiments: Experiments) -> list[Cell]:
+def cells(experiments: Experiments) -> list[TableCell]:
     """The table's cells. In the user's own spaces, random search is the only baseline."""
-    spaces = (ORIGINAL, *experiments.parameters.spaces)
+    spaces = (ORIGINAL_SPACE, *experiments.parameters.spaces)
     return [cell for role in experiments.roles for space in spaces for cell in _cells(experiments, role, space)]
 
 
-def _cells(experiments: Experiments, role: str, space: Space) -> Iterator[Cell]:
+def _cells(experiments: Experiments, role: str, space: Space) -> Iterator[TableCell]:
     own = experiments.parameters
     within = f" in {space.label}" if space in own.spaces else ""
     prefix = f"{role}/{slug(space.label)}-" if within else f"{role}/"
     if RANDOM in own.baselines:
         drawn = experiments.sampled("baselines", role, space.space)
-        yield Cell(f"{prefix}{RANDOM}", "error", [], drawn, within and f"{RANDOM_LABEL}{within}")
-    for method in (DROPNAS, ONE_LEVEL_DARTS, *(() if within else asked(own)), *own.methods):
+        yield TableCell(f"{prefix}{RANDOM}", "error", [], drawn, within and f"{RANDOM_LABEL}{within}")
+    for method in (DROPNAS, ONE_LEVEL_DARTS, *(() if within else requested(own)), *own.methods):
         is_own = method in own.methods
         row = slug(method.label) if is_own else method.strategy
         label = f"{method.label}{within}" if within or is_own else ""
-        yield Cell(f"{prefix}{row}", "error", *experiments.experiment("baselines", role, method, space.space), label)
+        yield TableCell(
+            f"{prefix}{row}", "error", *experiments.experiment("baselines", role, method, space.space), label
+        )
 
 
 def layout(experiments: Experiments) -> Layout:
     """The layout for the methods that a plan compares."""
-    return layout_of(experiments.roles, [method.strategy for method in asked(experiments.parameters)])
+    return layout_of(experiments.roles, [method.strategy for method in requested(experiments.parameters)])
 
 
 def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
@@ -73,13 +75,13 @@ def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
         decimals=2,
         open="rows",
         heads=(("Data set", ""), ("Method", "")),
-        columns=COLUMNS,
+        columns=BASELINE_COLUMNS,
         rows=tuple(row for role in roles for row in _rows(role, names)),
         notes=(*NOTES, QUOTED_ELSEWHERE.format(elsewhere)) if elsewhere else NOTES,
     )
 
 
-def asked(parameters: Parameters) -> list[Method]:
+def requested(parameters: Parameters) -> list[Method]:
     """The baselines in a parameter file, except random search."""
     return [Method(METHODS[name].label, name) for name in parameters.baselines if name != RANDOM]
 
@@ -93,7 +95,7 @@ def _rows(role: str, methods: list[str]) -> Iterator[PrintedRow]:
 
 def _row(role: str, name: str, label: str, printed: dict[str, Printed | None], rule: bool = False) -> PrintedRow:
     heads = (ROLES[role].printed, label)
-    return PrintedRow(f"{role}/{name}", heads, tuple(printed.get(column.key) for column in COLUMNS), rule)
+    return PrintedRow(f"{role}/{name}", heads, tuple(printed.get(column.key) for column in BASELINE_COLUMNS), rule)
 
 
 def _printed(role: str, method: SearchMethod) -> dict[str, Printed | None]:

@@ -31,10 +31,9 @@ from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import Store
 from dropnas.sharing.pull import require_heavy
 from dropnas.training.signals import EXIT_STOPPED
-from dropnas.workspace import Workspace, unseen
+from dropnas.workspace import Progress, Workspace, ignore_stop
 
 PROGRESS = "progress.txt"  # in a run's scratch folder: the last line of progress
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def compute_beside(spec: Spec, store: Store, progress: Progress) -> None:
     staged = _emptied(store.scratch(spec.id) / f"rank{os.environ['RANK']}")
     with ExitStack() as stack:
         device = _device(spec, stack, progress)
-        compute([spec], [staged], [workspace(spec, store, device, progress, unseen)], store)
+        compute([spec], [staged], [workspace(spec, store, device, progress, ignore_stop)], store)
 
 
 def compute(specs: Sequence[Spec], outs: Sequence[Path], workspaces: Sequence[Workspace], store: Store) -> list[Any]:

@@ -12,16 +12,26 @@ from typing import Any
 
 from dropnas.data.config import DATASETS
 from dropnas.runs.identity import Run
+from dropnas.runs.parts import TRAINING_STAGES
 from dropnas.runs.store import Store
 
 SEARCH = 29.7e6 / (8 * 16**2)  # bytes of a checkpoint, divided by cells * channels^2
 NETWORK = 35.7e6 / (20 * 36**2)
 CHECKPOINTS = 3  # checkpoints per training: two that are kept, and one that is being written
-PUBLISHED = 0.5  # size of a published network relative to its checkpoint, which also has the momentum
-FILES = {"data": 6, "search": 7, "retrain": 7, "transfer": 7, "table": 6, "figure": 6, "clusters": 3, "correlation": 3}
+PUBLISHED_SHARE = 0.5  # size of a published network relative to its checkpoint, which also has the momentum
+FILES_OF_STAGE = {
+    "data": 6,
+    "search": 7,
+    "retrain": 7,
+    "transfer": 7,
+    "table": 6,
+    "figure": 6,
+    "clusters": 3,
+    "correlation": 3,
+}
 OTHER_FILES, OTHER_BYTES = 5, 100_000  # for a run of any other stage
 # bytes of a figure, of an image's line in a manifest, and of a frozen start
-FIGURE, ROW, START = 600_000, 120, 5_000_000
+FIGURE_BYTES, IMAGE_LINE_BYTES, START_BYTES = 600_000, 120, 5_000_000
 
 
 @dataclass(frozen=True)
@@ -43,19 +53,19 @@ def needed(runs: Iterable[Run], root: Path, at_once: int = 1) -> Disk:
     if not missing:
         return Disk(0, 0)
     checkpoints = sorted((_checkpoint(run) for run in missing), reverse=True)[:at_once]
-    size = sum(_size(run) for run in missing) + CHECKPOINTS * sum(checkpoints) + START
-    files = sum(FILES.get(run.stage, OTHER_FILES) + 2 for run in missing)  # plus the run's folder and spec
+    size = sum(_size(run) for run in missing) + CHECKPOINTS * sum(checkpoints) + START_BYTES
+    files = sum(FILES_OF_STAGE.get(run.stage, OTHER_FILES) + 2 for run in missing)  # plus the run's folder and spec
     return Disk(round(size), files + 400)  # plus the source files of a frozen start
 
 
 def _size(run: Run) -> float:
     if run.stage == "data":
         return _data(run.config)
-    return _checkpoint(run) * PUBLISHED + (FIGURE if run.stage == "figure" else OTHER_BYTES)
+    return _checkpoint(run) * PUBLISHED_SHARE + (FIGURE_BYTES if run.stage == "figure" else OTHER_BYTES)
 
 
 def _checkpoint(run: Run) -> float:
-    if run.stage not in ("search", "retrain", "transfer"):
+    if run.stage not in TRAINING_STAGES:
         return 0.0
     unit = SEARCH if run.stage == "search" else NETWORK
     return unit * float(run.config.cells) * float(run.config.channels) ** 2
@@ -66,4 +76,4 @@ def _data(config: Any) -> float:
     known = DATASETS[config.name]
     images = (config.train_images or known.train) + (config.test_images or known.test)
     pixels = known.height * known.width * 3
-    return float(images * (pixels * (2 if config.source == "torchvision" else 1) if pixels else ROW))
+    return float(images * (pixels * (2 if config.source == "torchvision" else 1) if pixels else IMAGE_LINE_BYTES))

@@ -22,7 +22,7 @@ from dropnas.runs.lease import lease_now
 from dropnas.runs.store import Store
 from dropnas.training.signals import EXIT_STOPPED
 
-PATIENCE = 5.0  # seconds between checks of runs that another process computes
+OTHERS_CHECK_SECONDS = 5.0  # seconds between checks of runs that another process computes
 
 
 def never() -> bool:
@@ -59,7 +59,7 @@ def execute(
             settled = advance(left, store, progress, failures) | failures.ids
             busy = [spec for spec in left if spec.id not in settled]
             if len(busy) == len(left):
-                time.sleep(PATIENCE)
+                time.sleep(OTHERS_CHECK_SECONDS)
             left = busy
     return len(failures.ids)
 

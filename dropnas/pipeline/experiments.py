@@ -31,7 +31,7 @@ def _preset(name: str) -> Method:
 DROPNAS, ONE_LEVEL_DARTS = _preset("dropnas"), _preset("one-level-darts")
 ABLATIONS = tuple(map(_preset, ("no-alpha-adjust", "no-partial-decay", "no-grouping")))
 # p_d = 0, 0.75 and 0.875; the last two share only the drop rate with ProxylessNAS and SNAS (Section 2.3)
-EXTREMES = (ONE_LEVEL_DARTS, _preset("drop-rate-0.75"), _preset("drop-rate-0.875"))
+EXTREME_METHODS = (ONE_LEVEL_DARTS, _preset("drop-rate-0.75"), _preset("drop-rate-0.875"))
 MORE_RETRAININGS = 1000  # the k-th retraining's seed is the search's seed plus k times this number
 
 

@@ -17,10 +17,10 @@ import yaml
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.effective_options import require_methods
-from dropnas.pipeline.jobs import DONE, SHOWN, Job, jobs
+from dropnas.pipeline.jobs import DONE_FOLDER, REPORT_SUFFIXES, Job, jobs
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
-from dropnas.pipeline.shipped import FOLDER, shipped
-from dropnas.pipeline.shipped import PACKAGE as PACKAGE_FOLDER
+from dropnas.pipeline.shipped import PACKAGE_FOLDER as PACKAGE_FOLDER
+from dropnas.pipeline.shipped import SHIPPED_FOLDER, shipped
 from dropnas.pipeline.specs import spec
 from dropnas.pipeline.stages import STAGES, Stage, references
 from dropnas.pipeline.starts import current
@@ -31,7 +31,7 @@ from dropnas.runs.identity import ID_DIGITS, canonical_json, resolved
 
 FROZEN, PLAN = "frozen.json", "plan.json"
 # keys that a plan.json must have
-PARTS = {"profile", "description", "reproduction", "machine", "rules", "jobs", "folders", "on_request", "runs"}
+PLAN_KEYS = {"profile", "description", "reproduction", "machine", "rules", "jobs", "folders", "on_request", "runs"}
 WORKFLOW = ("Snakefile", "workflow", "profiles")
 
 
@@ -98,7 +98,7 @@ def _content_id(folder: Path) -> str:
     """The id of a frozen start's content, without the markers of finished jobs, which are written later."""
     found: dict[str, str] = {}
     for part in folder.iterdir():
-        if part.is_dir() and part.name != DONE:
+        if part.is_dir() and part.name != DONE_FOLDER:
             found |= {f"{part.name}/{name}": digest for name, digest in checksums(part).items()}
         elif part.is_file() and part.name != FROZEN:
             found[part.name] = sha256(part)
@@ -114,7 +114,7 @@ def _source(plan: Plan) -> Iterator[tuple[str, bytes]]:
     for part in [PACKAGE_FOLDER, *(shipped() / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
         for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
             name = file.relative_to(part.parent)
-            left_out = any(piece.startswith(".") or piece in ("__pycache__", FOLDER) for piece in name.parts)
+            left_out = any(piece.startswith(".") or piece in ("__pycache__", SHIPPED_FOLDER) for piece in name.parts)
             if file.is_file() and not left_out and file.suffix != ".pyc":
                 yield f"source/{name.as_posix()}", file.read_bytes()
 
@@ -171,7 +171,7 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
     if not folder.is_dir():
         return plan_content(make_plan(read_parameters(current(source, root))))
     plan = read_json(folder / PLAN)
-    if not isinstance(plan, dict) or not plan.keys() >= PARTS:
+    if not isinstance(plan, dict) or not plan.keys() >= PLAN_KEYS:
         raise DropnasError("is not a plan that this code can read", where=folder / PLAN, remedy="freeze it again")
     return plan
 
@@ -185,7 +185,7 @@ def _rule(stage: Stage, machine: Machine) -> dict[str, Any]:
     processes = _processes(stage.name, machine)
     return {
         "local": not stage.trains,
-        "shown": SHOWN.get(stage.rule, ""),
+        "shown": REPORT_SUFFIXES.get(stage.rule, ""),
         "processes": processes,
         "threads": processes * machine.threads if stage.trains else 1,
         "resources": {

@@ -21,10 +21,11 @@ from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.pipeline.plan import Plan, depths
 from dropnas.pipeline.stages import STAGES, common
 from dropnas.runs.identity import Run, canonical_json, resolved
+from dropnas.runs.parts import GPU_STAGES
 from dropnas.runs.store import Store
 
-DONE = "done"  # the folder with the markers, inside a plan's folder
-SHOWN = {"table": ".csv", "figure": ".svg"}  # suffix of the file that Snakemake's report shows, by rule
+DONE_FOLDER = "done"  # the folder with the markers, inside a plan's folder
+REPORT_SUFFIXES = {"table": ".csv", "figure": ".svg"}  # suffix of the file that Snakemake's report shows, by rule
 BRIEF = 100  # number of short runs that share one process
 NUMBERED = re.compile(r"(seed|train)(\d+)")  # the numbers in run names that a job's name combines
 
@@ -49,12 +50,12 @@ class Job:
     @property
     def marker(self) -> str:
         """The file in the plan's folder that exists once all runs of the job are published."""
-        return f"{DONE}/{self.rule}/{self.name}{SHOWN.get(self.rule, '')}"
+        return f"{DONE_FOLDER}/{self.rule}/{self.name}{REPORT_SUFFIXES.get(self.rule, '')}"
 
     @property
     def result(self) -> str:
         """The table or figure that is copied to the marker for Snakemake's report; for other jobs, the null device."""
-        run, suffix = self.runs[0], SHOWN.get(self.rule)
+        run, suffix = self.runs[0], REPORT_SUFFIXES.get(self.rule)
         if not suffix:
             return os.devnull
         return f"{run.folder}/{run.config.figure if run.stage == 'figure' else run.config.table}{suffix}"
@@ -127,7 +128,7 @@ def _dataset(run: Run) -> str:
     """The data set by which runs are batched; the stage if a run has none."""
     if run.stage == "derive":
         run = run.inputs[0]
-    return run.inputs[0].name if run.stage in ("search", "retrain", "transfer", "clusters") else run.stage
+    return run.inputs[0].name if run.stage in GPU_STAGES else run.stage
 
 
 def write_markers(plan: dict[str, Any], folder: Path, root: Path) -> None:

@@ -12,12 +12,12 @@ import numpy as np
 
 from dropnas.analysis.comparison import Estimate, Sample, contrast, difference, sample
 from dropnas.analysis.group_sequential import Array, median_unbiased, repeated_interval
-from dropnas.analysis.judge_looks import NEVER, Asked, Judged, before, judge_look
-from dropnas.analysis.questions import Claim, Contrast, Number
+from dropnas.analysis.judge_looks import NEVER, LookState, QuestionArrays, before, judge_look
+from dropnas.analysis.questions import Claim, Contrast, PrintedMean
 from dropnas.analysis.verdict import LEVEL
 from dropnas.artifacts.looks_file import LookedClaim, LookedContrast, LookedNumber
 from dropnas.artifacts.training_files import TrainingResultFile
-from dropnas.pipeline.asked import Asking
+from dropnas.pipeline.asked import PlanQuestions
 from dropnas.runs.identity import Run
 from dropnas.runs.store import Store
 
@@ -26,8 +26,8 @@ from dropnas.runs.store import Store
 class Judging:
     """The state after the looks so far."""
 
-    asked: Asked  # the questions, with the schedule
-    state: Judged  # the state after the last look
+    asked: QuestionArrays  # the questions, with the schedule
+    state: LookState  # the state after the last look
     # errors of each experiment's seeds, in the order of `questions.experiments`
     errors: tuple[tuple[float, ...], ...]
 
@@ -45,9 +45,9 @@ class Judging:
         return dict(zip(self.asked.questions.experiments, counts.tolist(), strict=True))
 
 
-def begin(asking: Asking, schedule: tuple[int, ...]) -> Judging:
+def begin(asking: PlanQuestions, schedule: tuple[int, ...]) -> Judging:
     """The state before any look."""
-    asked = Asked.of(asking.questions, schedule)
+    asked = QuestionArrays.of(asking.questions, schedule)
     return Judging(asked, before(asked, 1), ())
 
 
@@ -56,7 +56,7 @@ def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
     return tuple(TrainingResultFile.read(root / run.folder).top1_error.best for run in trainings)
 
 
-def deviations(asking: Asking, root: Path) -> tuple[Array, int]:
+def deviations(asking: PlanQuestions, root: Path) -> tuple[Array, int]:
     """The standard deviation of each experiment over its seeds, and the number of experiments with two or more results.
 
     The expected standard deviation and the one measured on the finished trainings are pooled, weighted by their degrees
@@ -97,7 +97,7 @@ def findings(judging: Judging) -> tuple[tuple[LookedNumber, ...], tuple[LookedCl
     return numbers, tuple(_claim(judging, index, one) for index, one in enumerate(questions.claims))
 
 
-def _number(judging: Judging, index: int, one: Number) -> LookedNumber:
+def _number(judging: Judging, index: int, one: PrintedMean) -> LookedNumber:
     state, since = judging.state, int(judging.state.number_since[0, index])
     look_at = _last_with(judging, (one.experiment,)) if since == NEVER else since
     decided = "agrees" if state.agrees[0, index] <= LEVEL else "differs"

@@ -9,16 +9,16 @@ SEQUENTIAL = "sequential"  # the last step, but with further seeds only where a 
 
 
 @dataclass(frozen=True)
-class Step:
+class LadderStep:
     """A step of the ladder: the profile of its parameter file, and the question that it answers."""
 
     profile: str
     answers: str
 
 
-STEPS = (
-    Step("headline", "Do the printed cells give the printed errors?"),
-    Step("core", "Does DropNAS beat one-level DARTS and random search?"),
-    Step("claims", "Does each claim hold?"),
-    Step("paper", "Every number, including ImageNet."),
+LADDER_STEPS = (
+    LadderStep("headline", "Do the printed cells give the printed errors?"),
+    LadderStep("core", "Does DropNAS beat one-level DARTS and random search?"),
+    LadderStep("claims", "Does each claim hold?"),
+    LadderStep("paper", "Every number, including ImageNet."),
 )

@@ -20,7 +20,7 @@ from dropnas.artifacts.looks_file import LooksFile
 from dropnas.config import OF_BEST, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline import judging
-from dropnas.pipeline.asked import asked
+from dropnas.pipeline.asked import questions_of
 from dropnas.pipeline.judging import Judging, findings
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.pipeline.starts import look_file
@@ -50,7 +50,7 @@ def standing(settings: Parameters, root: Path) -> Standing:
     record = read_looked(results)
     if record:
         require_same(record, settings.looks, _checksum(settings), results / LooksFile.FILE)
-    asking = asked(make_plan(settings))
+    asking = questions_of(make_plan(settings))
     now, store, known = judging.begin(asking, settings.looks), Store(root), record.judged if record else 0
     while True:
         last = not now.state.next.any()

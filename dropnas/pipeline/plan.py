@@ -12,8 +12,8 @@ from dropnas.config import Parameters
 from dropnas.pipeline.experiments import Experiment, Experiments
 from dropnas.pipeline.protocol import require_planned
 from dropnas.pipeline.stages import STAGES
-from dropnas.pipeline.targets import ARCHITECTURES, target_run
-from dropnas.report.config import TARGETS
+from dropnas.pipeline.targets import target_run
+from dropnas.report.config import ARCHITECTURES, TARGETS
 from dropnas.runs.identity import Run
 
 PAPER = "paper"  # means all targets that are built by default

@@ -22,11 +22,11 @@ from dropnas.runs.identity import Run
 from dropnas.search.config import SearchConfig
 from dropnas.search.methods import authors_settings
 
-OPEN = {
+OPEN_OPTIONS = {
     *("seed", "space", "strategy", "options", "precision", "kernels", "group_seeds", "deterministic", "memory_format"),
     *("pool_norm", "norm_weight", "micro_batch", "schedule", "squeeze_excitation", "crop_padding", "flip"),
 }
-HINT = "set reproduction: false"
+PROTOCOL_HINT = "set reproduction: false"
 
 
 def deviation(config: Any) -> str:
@@ -40,7 +40,7 @@ def deviation(config: Any) -> str:
         paper = SearchConfig(**authors_settings(config.strategy))
     if isinstance(config, RetrainConfig) and config.autoaugment:
         paper = RetrainConfig(autoaugment=True, epochs=Augmented().epochs)
-    names = [field.name for field in dataclasses.fields(paper) if field.name not in OPEN]
+    names = [field.name for field in dataclasses.fields(paper) if field.name not in OPEN_OPTIONS]
     other = [name for name in names if getattr(config, name) != getattr(paper, name)]
     return f"{other[0]} is {getattr(config, other[0])}, but the paper's is {getattr(paper, other[0])}" if other else ""
 
@@ -58,7 +58,7 @@ def require_planned(runs: Iterable[Run], where: object) -> None:
     """
     for run in runs:
         if found := deviation(run.config):
-            raise DropnasError(f"reproduction: {run.stage} {run.name}: {found}", where=where, remedy=HINT)
+            raise DropnasError(f"reproduction: {run.stage} {run.name}: {found}", where=where, remedy=PROTOCOL_HINT)
 
 
 def require_followed(folders: Iterable[Path]) -> None:
@@ -73,7 +73,7 @@ def require_followed(folders: Iterable[Path]) -> None:
             for manifest in folder.parents[2].glob(f"data/*/{name}/{MANIFEST}"):
                 found = found or _of_prepared(manifest.parent)
         if found:
-            raise DropnasError(f"is not a reproduction of the paper: {found}", where=folder, remedy=HINT)
+            raise DropnasError(f"is not a reproduction of the paper: {found}", where=folder, remedy=PROTOCOL_HINT)
 
 
 def _of_prepared(folder: Path) -> str:

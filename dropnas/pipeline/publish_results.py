@@ -11,10 +11,9 @@ from typing import Any
 
 from dropnas.artifacts.verdicts_file import VerdictsFile
 from dropnas.pipeline.freeze import PLAN, check
-from dropnas.pipeline.targets import ARCHITECTURES
 from dropnas.report.checklist import CHECKLIST, checklist_text
 from dropnas.report.claims import BEYOND
-from dropnas.report.config import names
+from dropnas.report.config import ARCHITECTURES, names
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.progress import CostOf
 from dropnas.report.page.survey import survey

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-FOLDER = "shipped"
-PACKAGE = Path(__file__).parents[1]
+SHIPPED_FOLDER = "shipped"
+PACKAGE_FOLDER = Path(__file__).parents[1]
 
 
 def shipped() -> Path:
     """The folder that contains Snakefile, workflow/, profiles/ and params/."""
-    checkout = PACKAGE.parent
-    return checkout if (checkout / "Snakefile").is_file() else PACKAGE / FOLDER
+    checkout = PACKAGE_FOLDER.parent
+    return checkout if (checkout / "Snakefile").is_file() else PACKAGE_FOLDER / SHIPPED_FOLDER
 
 
 def parameter_file(named: Path) -> Path:

@@ -16,8 +16,8 @@ from dropnas.runs.files import read_json
 from dropnas.runs.identity import Run, id_of
 
 DEFAULT = Path("params/paper.yaml")
-FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*")
-HINT = "use a spec from plans/<id>/specs/"
+RUN_FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*")
+SPEC_HINT = "use a spec from plans/<id>/specs/"
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ def read_spec(path: Path, stage: str) -> Spec:
     try:
         found: Spec = parse(Spec, content, path)
     except DropnasError as error:
-        raise DropnasError(f"is not the spec of a run ({error.what})", where=path, remedy=HINT) from error
+        raise DropnasError(f"is not the spec of a run ({error.what})", where=path, remedy=SPEC_HINT) from error
     if found.stage != stage:
-        raise DropnasError(f"is the spec of a {found.stage} run, not of a {stage} run", where=path, remedy=HINT)
-    if not all(FOLDER.fullmatch(name) for name in (found.folder, *found.inputs)):
-        raise DropnasError("its folders are not folders of runs", where=path, remedy=HINT)
+        raise DropnasError(f"is the spec of a {found.stage} run, not of a {stage} run", where=path, remedy=SPEC_HINT)
+    if not all(RUN_FOLDER.fullmatch(name) for name in (found.folder, *found.inputs)):
+        raise DropnasError("its folders are not folders of runs", where=path, remedy=SPEC_HINT)
     found = replace(found, config=parse(STAGES[stage].config, found.config, found.name))
     require_asked(found, path)
     return found
@@ -86,7 +86,7 @@ def require_asked(spec: Spec, where: object) -> None:
     folder = f"data/{spec.config.name}/{name}" if spec.stage == "data" else f"runs/{spec.stage}/{name}"
     if other or found != spec.identity or (spec.id, spec.folder) != (id_of(found), folder):
         part = other[0] if other else "id or folder"
-        raise DropnasError(f"its {part} does not match the run that it names", where=where, remedy=HINT)
+        raise DropnasError(f"its {part} does not match the run that it names", where=where, remedy=SPEC_HINT)
 
 
 def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[Spec]:

@@ -49,16 +49,16 @@ class Stage:
         return configuration(self.name)
 
 
-IMAGES = ("data",)
+DATASET_INPUT = ("data",)
 _STAGES = (
     Stage("data", "dropnas.data.prepare", "Prepare datasets.", shared_rule="prepare"),
-    Stage("search", "dropnas.search.stage", "Search for cells, one run for each seed.", IMAGES),
+    Stage("search", "dropnas.search.stage", "Search for cells, one run for each seed.", DATASET_INPUT),
     Stage("derive", "dropnas.search.derive", "Derive genotypes from the alphas of searches.", shared_rule="genotype"),
     Stage("sample", "dropnas.search.sample", "Draw architectures at random (random search).", shared_rule="genotype"),
     Stage("fixed", "dropnas.evaluate.fixed", "Make runs of published or own genotypes.", shared_rule="genotype"),
-    Stage("retrain", "dropnas.evaluate.retrain", "Train genotypes from scratch on CIFAR.", IMAGES),
+    Stage("retrain", "dropnas.evaluate.retrain", "Train genotypes from scratch on CIFAR.", DATASET_INPUT),
     Stage("select", "dropnas.evaluate.select", "Choose the best genotype of several seeds."),
-    Stage("transfer", "dropnas.evaluate.transfer", "Train genotypes on ImageNet.", IMAGES),
+    Stage("transfer", "dropnas.evaluate.transfer", "Train genotypes on ImageNet.", DATASET_INPUT),
     Stage("variant", "dropnas.analysis.variant", "Put another operation on an edge of a genotype (Figure 5)."),
     Stage("clusters", "dropnas.search.feature_clusters", "Cluster features (Figures 1 and 4).", ("data", "search")),
     Stage("correlation", "dropnas.analysis.correlation", "Correlate stand-alone accuracy with p (Figure 5)."),

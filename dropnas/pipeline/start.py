@@ -28,9 +28,11 @@ from dropnas.pipeline.plan import PAPER, make_plan
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-SHOWN = "DROPNAS_SHOWN"  # environment variable; if set, another process shows the results, so the Snakefile does not
+SHOWN_ELSEWHERE = (
+    "DROPNAS_SHOWN"  # environment variable; if set, another process shows the results, so the Snakefile does not
+)
 FORCED = ("force", "forceall", "forcerun", "touch")  # options that can cause work even if no run is missing
-QUESTIONS = (  # options with which Snakemake only prints something or cleans up
+QUERY_OPTIONS = (  # options with which Snakemake only prints something or cleans up
     *("dryrun", "lint", "summary", "detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "report", "archive"),
     *("list_rules", "list_target_rules", "list_changes", "list_input_changes", "list_params_changes", "list_untracked"),
     *("unlock", "cleanup_metadata", "cleanup_shadow", "delete_all_output", "delete_temp_output", "containerize"),
@@ -45,15 +47,15 @@ class Start:
     folder: Path  # the frozen start
     targets: tuple[str, ...]  # the requested tables and figures, including those of `paper`
     arguments: tuple[str, ...]  # command-line arguments for Snakemake
-    question: bool  # whether Snakemake only prints something and runs no job
+    is_query: bool  # whether Snakemake only prints something and runs no job
     forced: bool  # whether Snakemake may have work to do even if all runs are done
-    again: str  # the command that continues the start
+    resume_command: str  # the command that continues the start
 
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables that make Python import the package from the frozen copy, not from the checkout."""
         path = os.pathsep.join(filter(None, [str(self.folder / "source"), os.environ.get("PYTHONPATH")]))
-        return {SHOWN: "1", "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+        return {SHOWN_ELSEWHERE: "1", "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
@@ -73,9 +75,9 @@ def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
         folder=frozen,
         targets=tuple(dict.fromkeys([*default, *(name for name in asked if name != PAPER)])),
         arguments=(*where, *([] if own else profile), *options),
-        question=any(getattr(found, name, None) for name in QUESTIONS),
+        is_query=any(getattr(found, name, None) for name in QUERY_OPTIONS),
         forced=any(getattr(found, name, None) for name in FORCED),
-        again=shlex.join(["python", "-m", "dropnas", "run", str(parameters), *options]),
+        resume_command=shlex.join(["python", "-m", "dropnas", "run", str(parameters), *options]),
     )
 
 
@@ -99,7 +101,7 @@ def _parsed(options: Sequence[str]) -> Namespace:
     return found
 
 
-def ask(start: Start) -> None:
+def run_query(start: Start) -> None:
     """Let Snakemake print what its options ask for; this ends the process."""
     from snakemake.cli import main
 
@@ -109,7 +111,7 @@ def ask(start: Start) -> None:
 def until_stopped(
     command: Sequence[str],
     environment: dict[str, str],
-    again: str,
+    resume_command: str,
     output: IO[str] | None = None,
     follow: Callable[["subprocess.Popen[bytes]"], object] = lambda process: process.wait(),
 ) -> int:
@@ -132,7 +134,7 @@ def until_stopped(
     if not asked:
         return status if status >= 0 else 1  # killed from outside
     ended = "stopped; the trainings saved their state" if len(asked) == 1 else "killed; the last checkpoints remain"
-    print(f"{ended}. To continue: {again}", file=sys.stderr, flush=True)
+    print(f"{ended}. To continue: {resume_command}", file=sys.stderr, flush=True)
     return 128 + asked[0]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.plan import make_plan
-from dropnas.sharing.shared_run import FOLDER
+from dropnas.sharing.shared_run import FOLDER_WITH_ID
 
 
 def look_file(profile: str, look: int, root: Path) -> Path:
@@ -60,4 +60,4 @@ def _folder(word: str, root: Path) -> str:
     path = Path(word.rstrip("/"))
     if path.is_absolute() and path.is_relative_to(root.absolute()):
         path = path.relative_to(root.absolute())
-    return path.as_posix() if FOLDER.fullmatch(path.as_posix()) else ""
+    return path.as_posix() if FOLDER_WITH_ID.fullmatch(path.as_posix()) else ""

@@ -9,12 +9,19 @@ from typing import Any
 
 from dropnas.extension import load
 from dropnas.pipeline.experiments import Experiments
-from dropnas.report.config import TARGETS, Entry, FigureConfig, PublishedConfig, PublishedEntry, Series, TableConfig
+from dropnas.report.config import (
+    ARCHITECTURES,
+    TARGETS,
+    FigureConfig,
+    PublishedConfig,
+    PublishedEntry,
+    Series,
+    TableConfig,
+    TrainedCell,
+)
 from dropnas.report.printed import layout
 from dropnas.runs.identity import Run
 from dropnas.space.published import Published, published
-
-ARCHITECTURES = "architectures"
 
 
 class Inputs(dict[str, Run]):
@@ -44,7 +51,9 @@ def _head(experiments: Experiments, name: str) -> tuple[str, str, bool]:
 def _table(experiments: Experiments, name: str, inputs: Inputs) -> TableConfig:
     target = TARGETS[name]
     entries = tuple(
-        Entry(cell.row, cell.column, cell.label, inputs.positions(cell.searches), inputs.positions(cell.trainings))
+        TrainedCell(
+            cell.row, cell.column, cell.label, inputs.positions(cell.searches), inputs.positions(cell.trainings)
+        )
         for cell in load(target.experiments)(experiments)
     )
     own = load(target.layout) if target.layout else None

@@ -20,8 +20,8 @@ from dropnas.report.table import warning
 from dropnas.runs.identity import canonical_json
 
 CHECKLIST = "checklist.md"
-TRAININGS = {"search": "searches", "retrain": "retrainings", "transfer": "transfers"}
-ABLATIONS = "table6"
+STAGE_PLURALS = {"search": "searches", "retrain": "retrainings", "transfer": "transfers"}
+ABLATION_TABLE = "table6"
 
 
 def checklist_text(content: Content, found: Mapping[str, Found]) -> str:
@@ -42,8 +42,8 @@ def _facts(content: Content, found: Mapping[str, Found]) -> dict[str, Any]:
     """The facts about a profile, by the names that the template uses; an unknown fact is empty."""
     runs = [one for one in found.values() if content.by_default(one.run)]
     done = [one for one in runs if one.counts]
-    trained = [one for one in done if one.run.stage in TRAININGS]
-    stages = (*TRAININGS, "data", "select", "sample")
+    trained = [one for one in done if one.run.stage in STAGE_PLURALS]
+    stages = (*STAGE_PLURALS, "data", "select", "sample")
     of = {stage: [one.run for one in runs if one.run.stage == stage] for stage in stages}
     sets, searches = [run.config for run in of["data"]], of["search"]
     trainings = of["retrain"] + of["transfer"]
@@ -57,14 +57,16 @@ def _facts(content: Content, found: Mapping[str, Found]) -> dict[str, Any]:
         "criteria": sorted({str(run.config["criterion"]) for run in of["select"]}),
         "option_sets": _option_sets(trainings),
         **_machines(done, trained),
-        "runs": [f"{_done(stage, done)} of {len(of[stage])} {name}" for stage, name in TRAININGS.items() if of[stage]],
+        "runs": [
+            f"{_done(stage, done)} of {len(of[stage])} {name}" for stage, name in STAGE_PLURALS.items() if of[stage]
+        ],
         "search_seeds": _seeds(searches),
         "training_seeds": _seeds(trainings),
         "spaces": list(dict.fromkeys(str(run.config["space"]) for run in searches)),
         "rates": sorted({float(rate) for run in searches for rate in _rates(run)}),
         "compared": _compared(searches),
-        "ablations": ABLATIONS in content.folders and ABLATIONS not in content.on_request,
-        "ablations_done": content.folders.get(ABLATIONS) in {one.run.folder for one in done},
+        "ablations": ABLATION_TABLE in content.folders and ABLATION_TABLE not in content.on_request,
+        "ablations_done": content.folders.get(ABLATION_TABLE) in {one.run.folder for one in done},
         "random": f"{_done('sample', done)} of {len(of['sample'])}" if of["sample"] else "",
         "kinds": [re.sub(r"-(seed|train)\d+", "", one.run.name) for one in trained if one.run.stage != "search"],
     }
@@ -86,7 +88,9 @@ def _option_sets(trainings: Sequence[Planned]) -> int:
 def _machines(done: Sequence[Found], trained: Sequence[Found]) -> dict[str, Any]:
     """The hardware and software of the runs, and their computing time."""
     records = [one.record for one in trained]
-    hours = {stage: [one.record["seconds"] / 3600 for one in trained if one.run.stage == stage] for stage in TRAININGS}
+    hours = {
+        stage: [one.record["seconds"] / 3600 for one in trained if one.run.stage == stage] for stage in STAGE_PLURALS
+    }
     return {
         "trained": len(trained),
         "finished": len(done),
@@ -95,7 +99,7 @@ def _machines(done: Sequence[Found], trained: Sequence[Found]) -> dict[str, Any]
         "commits": sorted({_commit(one.record) for one in done} - {""}),
         "hours": sum(one["seconds"] * one.get("processes", 1) for one in records) / 3600,
         "runtimes": [
-            f"{fmean(each):,.2f} hours for each of {len(each)} {TRAININGS[stage]}"
+            f"{fmean(each):,.2f} hours for each of {len(each)} {STAGE_PLURALS[stage]}"
             for stage, each in hours.items()
             if each
         ],

@@ -18,8 +18,8 @@ import yaml
 
 from dropnas.analysis.best_of import compare_lowest
 from dropnas.analysis.claim_tests import (
+    ClaimOutcome,
     Decision,
-    Outcome,
     all_lower,
     correlation_higher,
     counts_higher,
@@ -28,7 +28,7 @@ from dropnas.analysis.claim_tests import (
     seldom,
 )
 from dropnas.analysis.comparison import Estimate, Sample, contrast, difference, of_summary, sample
-from dropnas.analysis.drop_rates import SPECIAL, both
+from dropnas.analysis.drop_rates import RATES_OF_METHODS, both
 from dropnas.analysis.verdict import LEVEL
 from dropnas.artifacts.verdicts_file import ClaimResult, Compared, Decided
 from dropnas.data.config import ROLES, SEARCHED
@@ -37,16 +37,16 @@ from dropnas.report.table import Table
 from dropnas.report.verdicts import PAPER_SEEDS, independent, margin, p_text, paper_sample
 
 BEST_RATE = "3e-05"  # name of the paper's best drop path rate (Section 5.1) in the sweep
-EXTREMES = {name: f"p_d = {both(p_d)}" for name, p_d in SPECIAL.items()}
+EXTREME_LABELS = {name: f"p_d = {both(p_d)}" for name, p_d in RATES_OF_METHODS.items()}
 BEYOND = "beyond the paper"  # part of `where` if a claim is not from the paper
 OF_DARTS = (0.2, None)  # the correlation that Section 5.5 quotes for DARTS; it does not state the number of points
-NOT_TESTED = Decided(Outcome.UNDECIDED, "Not tested: our data or sizes are not the paper's.")
+NOT_TESTED = Decided(ClaimOutcome.UNDECIDED, "Not tested: our data or sizes are not the paper's.")
 
-CellKey = tuple[str, str, str]  # table, row, column
+CellAddress = tuple[str, str, str]  # table, row, column
 Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None if there are fewer than two
-Pairs = Sequence[tuple[str, CellKey, CellKey]]  # name of the comparison, cell expected to be lower, other cell
+Pairs = Sequence[tuple[str, CellAddress, CellAddress]]  # name of the comparison, cell expected to be lower, other cell
 Correlations = Mapping[str, tuple[float | None, int]]
-HEADLINES: dict[str, CellKey] = {
+HEADLINES: dict[str, CellAddress] = {
     "headline-cifar10": ("table1", "dropnas", "error"),
     "headline-cifar100": ("table2", "dropnas", "error"),
     "headline-imagenet": ("table3", "dropnas-cifar10", "top1"),
@@ -90,7 +90,7 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     decided |= {
         "many-skips": [_many_skips(evidence.skips)],
         "best-rate": [_lower(ours, _sweep(lambda role: _other_rates(evidence.sweep.get(role, {}))))],
-        "other-methods-rates": [_lower(ours, _sweep(lambda role: EXTREMES))],
+        "other-methods-rates": [_lower(ours, _sweep(lambda role: EXTREME_LABELS))],
         "no-lone-point": [_no_lone_point(evidence.lone_points)],
         "spaces": [_lower(source, against_dropnas("table4")) for source in sources],
         "equal-rates": [_equal_rates(source) for source in sources],
@@ -153,7 +153,11 @@ def _printed(table: str, row: str, column: str) -> Sample | None:
 def _sweep(others: Callable[[str], Iterable[str]]) -> Pairs:
     """Figure 2: the paper's best rate against other rates on each data set."""
     return [
-        (f"{ROLES[role].printed} {EXTREMES.get(name, name)}", ("figure2", role, BEST_RATE), ("figure2", role, name))
+        (
+            f"{ROLES[role].printed} {EXTREME_LABELS.get(name, name)}",
+            ("figure2", role, BEST_RATE),
+            ("figure2", role, name),
+        )
         for role in SEARCHED
         for name in others(role)
     ]
@@ -161,7 +165,7 @@ def _sweep(others: Callable[[str], Iterable[str]]) -> Pairs:
 
 def _other_rates(swept: Iterable[str]) -> list[str]:
     """The rates of a sweep except the paper's best; if none is lower or none is higher, a placeholder is added."""
-    others = [name for name in swept if name != BEST_RATE and name not in EXTREMES]
+    others = [name for name in swept if name != BEST_RATE and name not in EXTREME_LABELS]
     lower = [name for name in others if float(name) < float(BEST_RATE)]
     missing = [text for text, there in (("any lower rate", lower), ("any higher rate", others != lower)) if not there]
     return [*others, *missing]
@@ -185,14 +189,14 @@ def pairs_of_rates() -> Pairs:
     return [(f"O_np {key[1]}, O_p {key[2]}", best, key) for key in _table5() if key != best]
 
 
-def _table5() -> list[CellKey]:
+def _table5() -> list[CellAddress]:
     paper = layout("table5")
     return [("table5", row.key, column.key) for row in paper.rows for column in paper.columns]
 
 
-def _baselines(table: Table | None) -> dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]]:
+def _baselines(table: Table | None) -> dict[tuple[str, str], list[tuple[str, CellAddress, CellAddress]]]:
     """DropNAS against every other method that was trained, by the method's name and label."""
-    pairs: dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]] = {}
+    pairs: dict[tuple[str, str], list[tuple[str, CellAddress, CellAddress]]] = {}
     for row in table.layout.rows if table else ():
         role, _, method = row.key.partition("/")
         if method != "dropnas":
@@ -206,7 +210,7 @@ def _lower(source: Source, pairs: Pairs) -> Decided:
     sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in pairs]
     known = [(label, lower, higher) for label, lower, higher in sampled if lower and higher]
     if not pairs or len(known) < len(pairs):
-        return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(pairs)} comparisons have two runs on both sides.")
+        return Decided(ClaimOutcome.TOO_FEW, f"{len(known)} of {len(pairs)} comparisons have two runs on both sides.")
     decision = all_lower([(lower, higher) for _, lower, higher in known])
     shown = f"A lower error is shown in {sum(p <= LEVEL for p in decision.p_holds)} of {len(known)} comparisons"
     converted = " The paper's deviations are converted from n to n - 1." if source is _printed else ""
@@ -223,7 +227,7 @@ def _compared(label: str, estimate: Estimate, p: float) -> Compared:
 
 def _weakest(pairs: Sequence[tuple[str, Sample, Sample]], decision: Decision) -> str:
     """Describe the decisive comparison: the one that supports the claim least."""
-    contradicted = decision.outcome is Outcome.CONTRADICTED
+    contradicted = decision.outcome is ClaimOutcome.CONTRADICTED
     p_values = decision.p_opposite if contradicted else decision.p_holds
     p = min(p_values) if contradicted else max(p_values)
     label, *samples = pairs[p_values.index(p)]
@@ -237,7 +241,7 @@ def _equal_rates(source: Source) -> Decided:
     keys = _table5()
     known = [(key[1] == key[2], one) for key in keys if (one := source(*key))]
     if len(known) < len(keys):
-        return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(keys)} cells have two runs or more.")
+        return Decided(ClaimOutcome.TOO_FEW, f"{len(known)} of {len(keys)} cells have two runs or more.")
     equal = sum(is_equal for is_equal, _ in known)
     weights = [-1 / equal if is_equal else 1 / (len(known) - equal) for is_equal, _ in known]
     estimate = contrast([one for _, one in known], weights)
@@ -247,11 +251,11 @@ def _equal_rates(source: Source) -> Decided:
     return Decided(decision.outcome, detail, (compared,))
 
 
-def _reached(source: Source, key: CellKey) -> Decided:
+def _reached(source: Source, key: CellAddress) -> Decided:
     """Decide whether our runs reach the printed error: of the best of eight runs or, on ImageNet, of a single run."""
     ours, cell = source(*key), printed_cell(*key)
     if ours is None or cell.mean is None:
-        return Decided(Outcome.TOO_FEW, "Fewer than two runs.")
+        return Decided(ClaimOutcome.TOO_FEW, "Fewer than two runs.")
     printed, m = (cell.best, PAPER_SEEDS) if cell.best else (cell.mean, 1)
     found = compare_lowest(ours, printed, m, margin(*key[:2]), paper_sample(cell))
     between = f", 95 % interval {found.interval[0]:+.2f} to {found.interval[1]:+.2f}" if found.interval else ""
@@ -279,7 +283,7 @@ def _correlation(known: Correlations, against: tuple[float | None, int | None] |
     """Decide whether the correlation on edge (0,2) is higher than `against` or, by default, than that on edge (4,5)."""
     (first, n), (other, m) = known.get("0,2", (None, 0)), against or known.get("4,5", (None, 0))
     if first is None or other is None:
-        return Decided(Outcome.TOO_FEW, "A correlation is missing or undefined.")
+        return Decided(ClaimOutcome.TOO_FEW, "A correlation is missing or undefined.")
     decision = correlation_higher(first, n, other, m)
     numbers = f"{first:.3f} (n={n}) against {f'{other:.3f} (n={m})' if m else f'{other:g}'}"
     return Decided(decision.outcome, "; ".join([numbers, *map(p_text, decision.p_holds)]) + ".")

@@ -18,17 +18,23 @@ from dropnas.analysis.verdict import LEVEL, holm
 from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.report.verdicts import BEST_ON_TEST, p_text
 
-APART = {"profile", "description", "machine", "tables", "figures"}  # keys of a parameter file that the protocol ignores
+OUTSIDE_PROTOCOL = {
+    "profile",
+    "description",
+    "machine",
+    "tables",
+    "figures",
+}  # keys of a parameter file that the protocol ignores
 SHOWN_SETTINGS = 5
-HEADS = ("A: mean (n)", "B: mean (n)", "A - B [95 %]", "p", "")
+COMPARISON_HEADS = ("A: mean (n)", "B: mean (n)", "A - B [95 %]", "p", "")
 LABELS = ("table", "row", "column", "quantity", "row_label", "column_label")
-COLUMNS = (
+COMPARISON_COLUMNS = (
     *LABELS,
     *("mean_a", "std_a", "n_a", "mean_b", "std_b", "n_b", "difference", "low", "high", "p", "outcome"),
 )
 
 
-class Outcome(StrEnum):
+class NumberOutcome(StrEnum):
     """The outcome of comparing a number of one store with that of the other."""
 
     DIFFERS = "differs"
@@ -66,8 +72,8 @@ def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
     rows = [_row(a.get(key), b.get(key)) for key in keys]
     tested = [row for row in rows if row["p"] is not None]
     for row, p in zip(tested, holm([row["p"] for row in tested]).tolist(), strict=True):
-        row |= {"p": p, "outcome": Outcome.DIFFERS if p <= LEVEL else Outcome.NOT_SHOWN}
-    return DataFrame(rows, columns=COLUMNS, dtype=object)
+        row |= {"p": p, "outcome": NumberOutcome.DIFFERS if p <= LEVEL else NumberOutcome.NOT_SHOWN}
+    return DataFrame(rows, columns=COMPARISON_COLUMNS, dtype=object)
 
 
 def _row(a: CellVerdict | None, b: CellVerdict | None) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def _row(a: CellVerdict | None, b: CellVerdict | None) -> dict[str, Any]:
         row |= {f"{name}_{side}": getattr(one, name, None) for name in ("mean", "std", "n")}
     row |= dict.fromkeys(("difference", "low", "high", "p"))
     if not a or not b:
-        return row | {"outcome": Outcome.ONLY_FIRST if a else Outcome.ONLY_SECOND}
+        return row | {"outcome": NumberOutcome.ONLY_FIRST if a else NumberOutcome.ONLY_SECOND}
     row |= {"difference": a.mean - b.mean, "outcome": _untested(a, b)}
     if row["outcome"] is None and a.std is not None and b.std is not None:
         estimate = difference(Sample(a.n, a.mean, a.std), Sample(b.n, b.mean, b.std))
@@ -85,13 +91,13 @@ def _row(a: CellVerdict | None, b: CellVerdict | None) -> dict[str, Any]:
     return row
 
 
-def _untested(a: CellVerdict, b: CellVerdict) -> Outcome | None:
+def _untested(a: CellVerdict, b: CellVerdict) -> NumberOutcome | None:
     """The reason why two numbers cannot be tested; None if they can."""
     if a.runs and (a.runs, a.mean, a.std) == (b.runs, b.mean, b.std):
-        return Outcome.SAME_RUNS
+        return NumberOutcome.SAME_RUNS
     if not a.quantity.endswith(BEST_ON_TEST):
-        return Outcome.NO_TEST
-    return Outcome.TOO_FEW if a.std is None or b.std is None else None
+        return NumberOutcome.NO_TEST
+    return NumberOutcome.TOO_FEW if a.std is None or b.std is None else None
 
 
 def texts(row: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -111,7 +117,7 @@ def _mean(row: Mapping[Any, Any], side: str) -> str:
 
 def answer(frame: DataFrame) -> str:
     """State in a sentence how many numbers differ."""
-    differ, tested = (frame["outcome"] == Outcome.DIFFERS).sum(), frame["p"].notna().sum()
+    differ, tested = (frame["outcome"] == NumberOutcome.DIFFERS).sum(), frame["p"].notna().sum()
     apart = len(frame) - tested
     rest = f" {apart} more {'is' if apart == 1 else 'are'} not tested." if apart else ""
     return (
@@ -141,9 +147,9 @@ def protocol_lines(
 def _settings(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     """The settings of a parameter file by their dotted keys."""
     for key, value in values.items():
-        if isinstance(value, Mapping) and (before or key not in APART):
+        if isinstance(value, Mapping) and (before or key not in OUTSIDE_PROTOCOL):
             yield from _settings(value, f"{before}{key}.")
-        elif before or key not in APART:
+        elif before or key not in OUTSIDE_PROTOCOL:
             yield f"{before}{key}", value
 
 

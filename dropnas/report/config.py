@@ -37,52 +37,58 @@ class Target:
     priority: int = 0
 
 
-CELLS, SERIES = "dropnas.pipeline.table_experiments", "dropnas.pipeline.figure_experiments"
-BASELINES = "dropnas.pipeline.baselines"
-CIFAR10, CIFAR = ("cifar10",), ("cifar10", "cifar100")
+ARCHITECTURES = "architectures"  # name and stage of the counts of published architectures
+TABLE_EXPERIMENTS, FIGURE_EXPERIMENTS = "dropnas.pipeline.table_experiments", "dropnas.pipeline.figure_experiments"
+BASELINE_EXPERIMENTS = "dropnas.pipeline.baselines"
+ON_CIFAR10, ON_CIFAR = ("cifar10",), ("cifar10", "cifar100")
 
 
 def _figure(name: str, drawing: str, priority: int, caption: str) -> Target:
-    experiments, drawing = f"{SERIES}:{name}", f"dropnas.report.figures.{drawing}"
-    return Target("figure", CIFAR10, experiments, drawing=drawing, caption=caption, priority=priority)
+    experiments, drawing = f"{FIGURE_EXPERIMENTS}:{name}", f"dropnas.report.figures.{drawing}"
+    return Target("figure", ON_CIFAR10, experiments, drawing=drawing, caption=caption, priority=priority)
 
 
 # Every table and figure by its name in a parameter file, in the order of the page. To add one, see docs/extending.md.
 TARGETS: dict[str, Target] = {
-    "table1": Target("table", CIFAR10, f"{CELLS}:table1", priority=15),
-    "table2": Target("table", ("cifar100",), f"{CELLS}:table2", priority=14),
-    "table3": Target("table", (*CIFAR, "imagenet"), f"{CELLS}:table3", priority=10),
-    "table4": Target("table", CIFAR, f"{CELLS}:table4", priority=13),
-    "table5": Target("table", CIFAR10, f"{CELLS}:table5", priority=11),
-    "table6": Target("table", CIFAR, f"{CELLS}:table6", priority=12),
+    "table1": Target("table", ON_CIFAR10, f"{TABLE_EXPERIMENTS}:table1", priority=15),
+    "table2": Target("table", ("cifar100",), f"{TABLE_EXPERIMENTS}:table2", priority=14),
+    "table3": Target("table", (*ON_CIFAR, "imagenet"), f"{TABLE_EXPERIMENTS}:table3", priority=10),
+    "table4": Target("table", ON_CIFAR, f"{TABLE_EXPERIMENTS}:table4", priority=13),
+    "table5": Target("table", ON_CIFAR10, f"{TABLE_EXPERIMENTS}:table5", priority=11),
+    "table6": Target("table", ON_CIFAR, f"{TABLE_EXPERIMENTS}:table6", priority=12),
     "baselines": Target(
-        "table", CIFAR10, f"{BASELINES}:cells", layout=f"{BASELINES}:layout", on_request=True, priority=3
+        "table",
+        ON_CIFAR10,
+        f"{BASELINE_EXPERIMENTS}:cells",
+        layout=f"{BASELINE_EXPERIMENTS}:layout",
+        on_request=True,
+        priority=3,
     ),
-    "table1_published": Target("published", CIFAR10, on_request=True, priority=2),
+    "table1_published": Target("published", ON_CIFAR10, on_request=True, priority=2),
     "table2_published": Target("published", ("cifar100",), on_request=True, priority=1),
     "table3_published": Target("published", ("imagenet",), on_request=True),
     "figure1": _figure(
         "figure1",
-        "cluster_plots:CLUSTERS",
+        "cluster_plots:CLUSTER_PLOTS",
         6,
         "Feature clusters of the operations on edge E(0,2) after a search by one-level DARTS.",
     ),
     "figure2": _figure(
         "figure2",
-        "rates:RATES",
+        "rates:RATE_CURVES",
         5,
         "Test accuracy of the found architectures against the drop path rate; mean and sample deviation over the "
         "trainings.",
     ),
     "figure3": _figure(
         "figure3",
-        "cell_drawings:CELLS",
+        "cell_drawings:CELL_DRAWINGS",
         9,
         "The best cells that DropNAS found, each the best of n retrainings.",
     ),
     "figure4": _figure(
         "figure4",
-        "cluster_plots:CLUSTERS",
+        "cluster_plots:CLUSTER_PLOTS",
         7,
         "Feature clusters of the operations on edge E(0,2) after a search by DropNAS.",
     ),
@@ -114,7 +120,7 @@ class _Strict:
 
 
 @dataclass(frozen=True)
-class Entry(_Strict):
+class TrainedCell(_Strict):
     """A table cell that shows results of our runs.
 
     Attributes:
@@ -147,7 +153,7 @@ class TableConfig(_Strict):
     table: str
     profile: str
     reproduction: bool
-    entries: tuple[Entry, ...] = field(default=())
+    entries: tuple[TrainedCell, ...] = field(default=())
     criterion: Literal["best", "final", "held-out"] = "best"
     layout: Layout | None = None
 

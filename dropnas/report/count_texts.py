@@ -14,14 +14,14 @@ HEADER = (
     *(("Parameters", "printed (M)"), ("Parameters", "computed (M)"), ("Parameters", "as released (2²⁰)")),
     *(("Multiply-adds", "(M)"), ("Excitation", "(M)"), ("Remarks", "")),
 )
-PRINTED = ("test_error", "top1", "top5", "params_m", "gpu_days")  # keys of published.yaml
+PRINTED_KEYS = ("test_error", "top1", "top5", "params_m", "gpu_days")  # keys of published.yaml
 
 
 def count_texts(rows: Sequence[Counted], pool_norm: bool) -> dict[str, str]:
     """The contents of the files, by suffix; the paper's printed numbers have their own columns in the CSV."""
     texts = frame(rows, pool_norm)
     counts = pandas.DataFrame([asdict(row) for row in rows]).drop(columns="printed")
-    printed = pandas.DataFrame([row.printed for row in rows], columns=PRINTED, dtype=object).add_prefix("printed_")
+    printed = pandas.DataFrame([row.printed for row in rows], columns=PRINTED_KEYS, dtype=object).add_prefix("printed_")
     return {"md": markdown(texts), "csv": csv(pandas.concat([counts, printed], axis="columns")), "tex": latex(texts)}
 
 

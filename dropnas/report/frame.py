@@ -18,8 +18,10 @@ from typing import Any
 import pandas
 import yaml
 
-WIDTH = 100  # line length to which sentences in Markdown are wrapped
-SPECIAL = re.compile(r"[|*`<]|\\(?=[!-/:-@\[-`{-~])")  # a backslash counts only if it would escape the next character
+MARKDOWN_WIDTH = 100  # line length to which sentences in Markdown are wrapped
+MARKDOWN_SPECIAL = re.compile(
+    r"[|*`<]|\\(?=[!-/:-@\[-`{-~])"
+)  # a backslash counts only if it would escape the next character
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,8 @@ def csv(frame: pandas.DataFrame) -> str:
 
 def _escaped(text: str) -> str:
     """Escape characters that would break the table or count as Markdown."""
-    return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
+    return MARKDOWN_SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _wrapped(text: str, first: str = "", later: str = "") -> str:
-    return textwrap.TextWrapper(WIDTH, first, later, break_long_words=False, break_on_hyphens=False).fill(text)
+    return textwrap.TextWrapper(MARKDOWN_WIDTH, first, later, break_long_words=False, break_on_hyphens=False).fill(text)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropnas.analysis.claim_tests import Outcome
+from dropnas.analysis.claim_tests import ClaimOutcome
 from dropnas.analysis.verdict import Verdict
 from dropnas.artifacts.looks_file import LookedClaim, LookedContrast, LookedNumber, LooksFile
 from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, Compared
@@ -127,17 +127,17 @@ def claims_by_looks(looked: LooksFile | None, found: Sequence[ClaimResult]) -> l
 
 
 def _claim(one: ClaimResult, looked: LookedClaim | None) -> ClaimResult:
-    if looked is None and one.outcome == Outcome.TOO_FEW:
+    if looked is None and one.outcome == ClaimOutcome.TOO_FEW:
         return one
     if one.id.startswith("headline"):
-        return replace(one, outcome=Outcome.UNDECIDED, detail=BEST, comparisons=(), by_final_epoch=None)
+        return replace(one, outcome=ClaimOutcome.UNDECIDED, detail=BEST, comparisons=(), by_final_epoch=None)
     if looked is None:
         return replace(one, detail=f"{one.detail} {ONCE}")
     plain, unbiased, interval = _estimates(looked.weakest)
     weakest = f"the weakest is {looked.weakest.label}, {plain} (median-unbiased {unbiased}; over all looks {interval})"
     parts = {part.label: part for part in looked.comparisons}
     comparisons = tuple(_compared(part, parts[part.label]) for part in one.comparisons if part.label in parts)
-    found, detail = Outcome(looked.outcome), f"{looked.when.capitalize()}; {weakest}."
+    found, detail = ClaimOutcome(looked.outcome), f"{looked.when.capitalize()}; {weakest}."
     return replace(one, outcome=found, detail=detail, comparisons=comparisons, by_final_epoch=None)
 
 

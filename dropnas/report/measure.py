@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Literal
 
 from dropnas.analysis.comparison import improvement, sample
-from dropnas.analysis.finished_runs import Run, Training
+from dropnas.analysis.finished_runs import FinishedRun, Training
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.artifacts.table_file import TableNumber
 from dropnas.artifacts.training_files import Errors
@@ -25,7 +25,7 @@ SECONDS_A_DAY = 86_400
 MILLION = 10**6
 MEBI = 2**20  # the release's logger gives parameters in this unit
 Criterion = Literal["best", "final", "held-out"]
-KINDS: tuple[tuple[str, Line, Callable[[Errors], float]], ...] = (
+SUMMARIES: tuple[tuple[str, Line, Callable[[Errors], float]], ...] = (
     ("final", Line.FINAL, lambda errors: errors.final),
     ("best_on_test", Line.BEST, lambda errors: errors.best),
 )
@@ -41,7 +41,7 @@ class CellRuns:
         random: the trainings of random search, the baseline of relative improvements.
     """
 
-    searches: Sequence[Run]
+    searches: Sequence[FinishedRun]
     trainings: Sequence[Training]
     chosen: Training
     random: Sequence[Training] = ()
@@ -99,7 +99,7 @@ def _deciding(training: Training, criterion: Criterion) -> float:
 def _errors(layout: Layout, blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
     of_kind = [(one.run.name, one.top1 if blank.quantity == "top1_error" else one.top5) for one in runs.trainings]
     measured = [(name, errors) for name, errors in of_kind if errors]
-    for kind, line, take in KINDS if measured else ():
+    for kind, line, take in SUMMARIES if measured else ():
         summary = summarise([take(errors) for _, errors in measured])
         text = _error_text(layout, summary)
         yield number(blank, f"{blank.quantity}_{kind}", line, text, summary, [name for name, _ in measured])
@@ -143,7 +143,7 @@ def _improvements(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
     Random search itself has no improvement. There is an interval if both methods have at least two trainings.
     """
     names = [*runs.names, *(one.run.name for one in runs.random)]
-    for kind, line, take in KINDS if runs.random and runs.random != runs.trainings else ():
+    for kind, line, take in SUMMARIES if runs.random and runs.random != runs.trainings else ():
         ours, others = ([take(one.top1) for one in side] for side in (runs.trainings, runs.random))
         for end, value, text in _improvement(ours, others):
             yield number(blank, f"improvement_{kind}{end}", line, text, summarise([value]), names)

@@ -18,10 +18,10 @@ Quantity = Literal[
 ]
 PRINTED_CORRELATIONS = {"0,2": (0.902, 7), "4,5": (0.352, 7)}  # Figure 5, with the number of points in each panel
 NOTHING = "-"
-PUBLISHED = "_published"  # suffix of the name of a table of published baselines
-NUMBER = r"\d+(?:\.\d+)?"
-BEST_AND_MEAN = re.compile(rf"({NUMBER}) \(({NUMBER})±({NUMBER})\)")
-MEAN = re.compile(rf"({NUMBER})(?:±({NUMBER}))?")
+PUBLISHED_SUFFIX = "_published"  # suffix of the name of a table of published baselines
+NUMBER_PATTERN = r"\d+(?:\.\d+)?"
+BEST_AND_MEAN = re.compile(rf"({NUMBER_PATTERN}) \(({NUMBER_PATTERN})±({NUMBER_PATTERN})\)")
+MEAN = re.compile(rf"({NUMBER_PATTERN})(?:±({NUMBER_PATTERN}))?")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def layouts() -> dict[str, Layout]:
 
 def layout(table: str) -> Layout:
     """The paper's table with this name. For a table of published baselines, this is the table that quotes them."""
-    return layouts()[table.removesuffix(PUBLISHED)]
+    return layouts()[table.removesuffix(PUBLISHED_SUFFIX)]
 
 
 def printed_cell(table: str, row: str, column: str) -> Printed:
@@ -140,13 +140,13 @@ def title(name: str) -> str:
     """The title of a table or figure: "Table 4", "Published baselines of Table 1", "Figure 2", "Baselines"."""
     if name == "architectures":
         return "Published architectures"
-    words = re.sub(r"(?<=[a-z])(?=\d)", " ", name.removesuffix(PUBLISHED)).replace("_", " ").capitalize()
-    return f"Published baselines of {words}" if name.endswith(PUBLISHED) else words
+    words = re.sub(r"(?<=[a-z])(?=\d)", " ", name.removesuffix(PUBLISHED_SUFFIX)).replace("_", " ").capitalize()
+    return f"Published baselines of {words}" if name.endswith(PUBLISHED_SUFFIX) else words
 
 
 def behind(table: str) -> dict[str, list[str] | str]:
     """For each row of the paper's table, the ids of its published architectures, or the reason why it has none."""
-    found: dict[str, list[str] | str] = _data("published_rows.yaml")[table.removesuffix(PUBLISHED)]
+    found: dict[str, list[str] | str] = _data("published_rows.yaml")[table.removesuffix(PUBLISHED_SUFFIX)]
     return found
 
 

@@ -15,7 +15,7 @@ from dropnas.runs.files import read_json, write_bytes
 Metrics = dict[str, dict[str, dict[str, dict[str, float]]]]
 ERROR = "top1_error_final_mean"
 STATISTICS = {"mean": "ours_mean", "std": "ours_std", "best": "ours_best", "n": "n"}
-TEXTS, PICTURES = (".md", ".csv", ".tex"), (".svg", ".png", ".pdf")
+TEXT_SUFFIXES, PICTURE_SUFFIXES = (".md", ".csv", ".tex"), (".svg", ".png", ".pdf")
 
 
 def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
@@ -33,7 +33,7 @@ def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
     found = {**before, **metrics([folder for folder in folders if TableFile.file(folder).is_file()])}
     return _renew(
         {
-            **_copies(folders, destination / "tables", TEXTS),
+            **_copies(folders, destination / "tables", TEXT_SUFFIXES),
             file: _json(found),
             destination / "errors.json": _json(lowest_errors(found)),
         }
@@ -42,7 +42,7 @@ def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
 
 def refresh_figures(folders: Sequence[Path], destination: Path) -> list[Path]:
     """Copy figures to `destination/figures/figureN.*`. As in `refresh`, only missing or different files are written."""
-    return _renew(_copies(folders, destination / "figures", PICTURES))
+    return _renew(_copies(folders, destination / "figures", PICTURE_SUFFIXES))
 
 
 def metrics(folders: Sequence[Path]) -> Metrics:

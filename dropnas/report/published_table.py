@@ -16,7 +16,7 @@ from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.artifacts.table_file import TableNumber
 from dropnas.errors import DropnasError
-from dropnas.report.config import PublishedConfig, PublishedEntry
+from dropnas.report.config import ARCHITECTURES, PublishedConfig, PublishedEntry
 from dropnas.report.frame import wording
 from dropnas.report.measure import MILLION, CellRuns, measure, number
 from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow, behind, layout
@@ -24,11 +24,10 @@ from dropnas.report.table import Line, Table, tabulate
 from dropnas.space.published import published
 from dropnas.workspace import Workspace
 
-ARCHITECTURES = "architectures"
-SHOWN = ("top1_error", "top5_error", "parameters")  # quantities of the paper's columns that are kept
+KEPT_QUANTITIES = ("top1_error", "top5_error", "parameters")  # quantities of the paper's columns that are kept
 MULTIPLY_ADDS = Column("multiply_adds", ("Multiply-adds", "(M)"), "multiply_adds")
 NOT_ASKED = "not run: its training was not requested"
-HEADS = (("Architecture", ""), ("Cell", ""))
+ARCHITECTURE_HEADS = (("Architecture", ""), ("Cell", ""))
 Counts = Mapping[tuple[str, str], Counted]  # by architecture and table
 Trained = Mapping[str, Sequence[Training]]  # by architecture
 
@@ -96,7 +95,7 @@ def _notes(paper: Layout) -> tuple[str, ...]:
 
 def _layout(config: PublishedConfig, paper: Layout) -> Layout:
     """The layout, with one row for each published genotype, followed by one row for each architecture of the user."""
-    kept = [at for at, column in enumerate(paper.columns) if column.quantity in SHOWN]
+    kept = [at for at, column in enumerate(paper.columns) if column.quantity in KEPT_QUANTITIES]
     rows = []
     for row in paper.rows:
         ids, numbers = behind(config.table)[row.key], (*(row.cells[at] for at in kept), None)
@@ -108,7 +107,9 @@ def _layout(config: PublishedConfig, paper: Layout) -> Layout:
         rows.append(PrintedRow(entry.architecture, (entry.label, entry.architecture), nothing, rule=index == 0))
     columns = (*(paper.columns[at] for at in kept), MULTIPLY_ADDS)
     caption = wording("published")["caption"].format(number=paper.number)
-    return replace(paper, caption=caption, style="mean", heads=HEADS, columns=columns, rows=tuple(rows), notes=())
+    return replace(
+        paper, caption=caption, style="mean", heads=ARCHITECTURE_HEADS, columns=columns, rows=tuple(rows), notes=()
+    )
 
 
 def _training(folder: Path, paper: Layout, entry: PublishedEntry) -> Training:

@@ -24,7 +24,7 @@ LOWERED = {
     **{"\N{DAGGER}": r"\dagger ", "\N{ASTERISK OPERATOR}": r"\ast "},
 }
 RAISED = re.compile(f"[{''.join(LOWERED)}]+")
-NUMBER = re.compile(r"[-+(\[]*\d|-$")
+NUMERIC_CELL = re.compile(r"[-+(\[]*\d|-$")
 OPENING = re.compile(r"(?<![^\s(])'")
 GROUP = re.compile(r"O\\_(n?p)\b")
 
@@ -66,7 +66,7 @@ def _raised(match: re.Match[str]) -> str:
 def _alignment(frame: Frame, column: int) -> str:
     """The alignment of a column: right for numbers, left for words."""
     texts = [text for line in frame.lines if (text := line.texts[column])]
-    return "r" if texts and all(map(NUMBER.match, texts)) else "l"
+    return "r" if texts and all(map(NUMERIC_CELL.match, texts)) else "l"
 
 
 def _header(columns: tuple[tuple[str, str], ...]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas
 
-from dropnas.analysis.finished_runs import Run, distinct
+from dropnas.analysis.finished_runs import FinishedRun, distinct
 from dropnas.artifacts.table_file import TableFile, TableNumber, TrainedArchitecture
 from dropnas.report.config import PublishedConfig, TableConfig
 from dropnas.report.frame import Frame, TextLine, csv, markdown, numbered, tidy
@@ -27,11 +27,11 @@ from dropnas.report.render_latex import latex
 CellKey = tuple[str, str]  # keys of row and column
 Measure = Callable[[TableNumber], Sequence[TableNumber]]  # from the blank entry of a cell to its measured entries
 NOT_RUN = "not run"
-NO_REPRODUCTION = (
+TABLE_REMARK = (
     "Not a reproduction of the paper: profile '{profile}' uses other data or other sizes. Rows and columns keep the "
     "paper's names only to show where each number belongs."
 )
-SOURCE, REMARKS = ("Source", ""), ("Remarks", "")
+SOURCE_COLUMN, REMARKS_COLUMN = ("Source", ""), ("Remarks", "")
 
 
 class Line(StrEnum):
@@ -44,7 +44,7 @@ class Line(StrEnum):
     COUNTED = "counted"  # parameters or multiply-adds of an architecture, whether it was trained or not
 
 
-TRAINED = (Line.FINAL, Line.BEST)
+TRAINED_LINES = (Line.FINAL, Line.BEST)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Table:
     @cached_property
     def ran(self) -> Set[CellKey]:
         """The cells for which we have runs. If each row is a method, a run counts for all cells of its row."""
-        cells = {(one.row, one.column) for one in self.content.numbers if one.source in TRAINED}
+        cells = {(one.row, one.column) for one in self.content.numbers if one.source in TRAINED_LINES}
         rows = {row for row, _ in cells} if self.layout.row_is_method else set()
         return cells | {(row, column.key) for row in rows for column in self.layout.columns}
 
@@ -79,7 +79,7 @@ class Table:
             if not run or any(row.cells):
                 yield row, Line.PAPER if run else Line.QUOTED
             if run:
-                yield from ((row, line) for line in TRAINED)
+                yield from ((row, line) for line in TRAINED_LINES)
             if any(self.holds(key, Line.COUNTED) for key in keys):
                 yield row, Line.COUNTED
 
@@ -107,13 +107,13 @@ class Table:
 
 def warning(profile: str, reproduction: bool) -> str:
     """The warning in a table whose profile is not a reproduction; empty for a reproduction."""
-    return "" if reproduction else NO_REPRODUCTION.format(profile=profile)
+    return "" if reproduction else TABLE_REMARK.format(profile=profile)
 
 
 def tabulate(
     config: TableConfig | PublishedConfig,
     layout: Layout,
-    runs: Sequence[Run],
+    runs: Sequence[FinishedRun],
     measure: Measure,
     notes: Sequence[str],
     architectures: Mapping[str, TrainedArchitecture] | None = None,
@@ -145,7 +145,7 @@ def _row(layout: Layout, row: PrintedRow, measure: Measure, remarks: Sequence[st
         _blank(row, column, printed, tuple(remarks)) for column, printed in zip(layout.columns, row.cells, strict=True)
     ]
     measured = [measure(blank) for blank in blanks]
-    run = any(number.source in TRAINED for numbers in measured for number in numbers)
+    run = any(number.source in TRAINED_LINES for numbers in measured for number in numbers)
     for blank, numbers in zip(blanks, measured, strict=True):
         source = (Line.PAPER if run else Line.QUOTED) if blank.paper else ""
         yield from numbers or [replace(blank, source=source)]
@@ -195,7 +195,12 @@ def frame_of(table: Table) -> Frame:
         label=f"{content.table}-{content.profile}",
         caption=content.caption,
         warning=content.warning,
-        header=(*layout.heads, SOURCE, *(one.header for one in layout.columns), *((REMARKS,) if remarks else ())),
+        header=(
+            *layout.heads,
+            SOURCE_COLUMN,
+            *(one.header for one in layout.columns),
+            *((REMARKS_COLUMN,) if remarks else ()),
+        ),
         labels=len(layout.heads),
         lines=tuple(lines),
         provenance=f"Profile: {content.profile}. {provenance if content.hardware else 'No runs of ours.'}",

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from dropnas.analysis.finished_runs import Run, read_run, read_training, require_stage
+from dropnas.analysis.finished_runs import FinishedRun, read_run, read_training, require_stage
 from dropnas.artifacts.table_file import TableNumber, TrainedArchitecture
 from dropnas.errors import DropnasError
-from dropnas.report.config import Entry, TableConfig
+from dropnas.report.config import TableConfig, TrainedCell
 from dropnas.report.frame import wording
 from dropnas.report.measure import CellRuns, as_released, measure, selected
 from dropnas.report.printed import Column, Layout, PrintedRow, layout
@@ -22,7 +22,7 @@ from dropnas.report.table import Table, tabulate
 from dropnas.workspace import Workspace
 
 Axis = Literal["rows", "columns"]
-RANDOM = "random"  # the row that relative improvements refer to
+RANDOM_ROW = "random"  # the row that relative improvements refer to
 METHOD_COLUMN = "error"  # the only column key if each row is a method (Tables 1-3, baselines); an entry fills its row
 
 
@@ -37,7 +37,7 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
     return {}
 
 
-def build(config: TableConfig, runs: Sequence[Run]) -> Table:
+def build(config: TableConfig, runs: Sequence[FinishedRun]) -> Table:
     """Build a table from its configuration and its inputs.
 
     Raises:
@@ -50,7 +50,7 @@ def build(config: TableConfig, runs: Sequence[Run]) -> Table:
 
     def measured(blank: TableNumber) -> list[TableNumber]:
         one = filled.get((blank.row, METHOD_COLUMN if paper.row_is_method else blank.column))
-        random = filled.get((f"{_group(blank.row)}/{RANDOM}", METHOD_COLUMN))
+        random = filled.get((f"{_group(blank.row)}/{RANDOM_ROW}", METHOD_COLUMN))
         return measure(paper, blank, replace(one, random=random.trainings if random else ())) if one else []
 
     chosen = {
@@ -61,7 +61,7 @@ def build(config: TableConfig, runs: Sequence[Run]) -> Table:
     return tabulate(config, _extended(config, paper), runs, measured, _notes(paper), chosen)
 
 
-def _cell_runs(config: TableConfig, paper: Layout, entry: Entry, runs: Sequence[Run]) -> CellRuns:
+def _cell_runs(config: TableConfig, paper: Layout, entry: TrainedCell, runs: Sequence[FinishedRun]) -> CellRuns:
     searches = [require_stage(runs[at], "search") for at in entry.searches]
     trainings = [read_training(require_stage(runs[at], paper.trainings)) for at in entry.trainings]
     return CellRuns(searches, trainings, selected(trainings, config.criterion))

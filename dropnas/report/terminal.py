@@ -15,20 +15,20 @@ from rich.table import Table
 
 from dropnas.artifacts.table_file import TableFile
 from dropnas.report.printed import NOTHING, title
-from dropnas.report.table import TRAINED
+from dropnas.report.table import TRAINED_LINES
 
-WIDTH = 100
-NUMBERS = ("Ours, final epoch", "Ours, best on test", "Paper")
+TERMINAL_WIDTH = 100
+NUMBER_COLUMNS = ("Ours, final epoch", "Ours, best on test", "Paper")
 
 
 def summary(folders: Sequence[Path]) -> str:
     """Summarise the tables in these run folders, and name their files, profiles, data and hardware."""
-    console = Console(width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
+    console = Console(width=TERMINAL_WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
     tables = [(folder, TableFile.read(folder)) for folder in folders]
     with console.capture() as captured:
         for folder, table in tables:
             caption = table.caption.partition(". ")[0].rstrip(".")
-            console.print(textwrap.fill(f"{title(table.table)}: {caption} (profile {table.profile})", WIDTH))
+            console.print(textwrap.fill(f"{title(table.table)}: {caption} (profile {table.profile})", TERMINAL_WIDTH))
             console.print(_grid(table))
             console.print(f"In full: {folder / table.table}.md\n", soft_wrap=True)
         data, hardware = (
@@ -42,12 +42,12 @@ def summary(folders: Sequence[Path]) -> str:
 
 def _grid(table: TableFile) -> Table:
     """The rows with our runs: for each, a line with its label, then a line for each column."""
-    grid = Table(table.row_header, *NUMBERS, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    ours = [one for one in table.numbers if one.source in TRAINED]
+    grid = Table(table.row_header, *NUMBER_COLUMNS, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    ours = [one for one in table.numbers if one.source in TRAINED_LINES]
     for (_, label), of_row in groupby(ours, lambda one: (one.row, one.row_label)):
         grid.add_row(label.removesuffix(f" {NOTHING}"))
         for _, of_cell in groupby(of_row, lambda one: one.column):
             cell = list(of_cell)
-            texts = (" ".join(one.ours for one in cell if one.source == line) for line in TRAINED)
+            texts = (" ".join(one.ours for one in cell if one.source == line) for line in TRAINED_LINES)
             grid.add_row(f"  {cell[0].column_label}", *texts, cell[0].paper or NOTHING)
     return grid

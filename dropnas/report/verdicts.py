@@ -16,12 +16,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from dropnas.analysis.best_of import ALIKE, compare_lowest, expected_lowest
+from dropnas.analysis.best_of import STD_RATIOS, compare_lowest, expected_lowest
 from dropnas.analysis.comparison import Comparison, Sample, compare_means, printed_sample
 from dropnas.analysis.summary import Summary, summarise
-from dropnas.analysis.verdict import LEVEL, Judged, Verdict, judge
+from dropnas.analysis.verdict import LEVEL, JudgedComparison, Verdict, judge
 from dropnas.artifacts.table_file import TableNumber
-from dropnas.artifacts.verdicts_file import CellVerdict, Kind
+from dropnas.artifacts.verdicts_file import CellVerdict, NumberKind
 from dropnas.data.config import ROLES
 from dropnas.report.config import TARGETS
 from dropnas.report.printed import Layout, Printed
@@ -113,12 +113,12 @@ def _numbers(table: Table) -> Iterator[_Number]:
         if measured is None or measured.paper_mean is None or (quoted and "_error_" not in measured.quantity):
             continue  # in a quoted row, only errors get a verdict
         printed = Printed(measured.paper, measured.paper_mean, measured.paper_std, measured.paper_best)
-        several: tuple[Kind, ...] = ("mean",) if printed.best is None else ("mean", "best")
+        several: tuple[NumberKind, ...] = ("mean",) if printed.best is None else ("mean", "best")
         for kind in ("single",) if printed.std is None else several:
             yield _number(table, measured, printed, kind, quoted)
 
 
-def _number(table: Table, measured: TableNumber, printed: Printed, kind: Kind, quoted: bool) -> _Number:
+def _number(table: Table, measured: TableNumber, printed: Printed, kind: NumberKind, quoted: bool) -> _Number:
     (ours, runs), content = independent(measured), table.content
     verdict, reason = _before_tests(table, measured, quoted, ours.n)
     row, column = labels(table.layout, measured.row_label, measured.column_label)
@@ -167,7 +167,7 @@ def _before_tests(table: Table, measured: TableNumber, quoted: bool, n: int) -> 
     return (Verdict.NOT_COMPARABLE, f"Not tested: {why}") if why else (Verdict.UNDECIDED, "")
 
 
-def _ours_text(measured: TableNumber, ours: Summary, kind: Kind, paper: str) -> str:
+def _ours_text(measured: TableNumber, ours: Summary, kind: NumberKind, paper: str) -> str:
     if "_error_" not in measured.quantity:
         return measured.ours.strip("()")
     if kind == "best":
@@ -190,7 +190,7 @@ def paper_sample(printed: Printed) -> Sample | None:
     return printed_sample(printed.mean, printed.std, PAPER_SEEDS)
 
 
-def _tested(number: _Number, judged: Judged) -> CellVerdict:
+def _tested(number: _Number, judged: JudgedComparison) -> CellVerdict:
     text = number.cell.ours_text
     if number.cell.kind == "best":
         expected, lowest = number.set(expected_lowest(number.sample, PAPER_SEEDS)), number.set(number.lowest)
@@ -215,7 +215,7 @@ def labels(layout: Layout, row: str, column: str) -> tuple[str, str]:
     return (f"{of_row} {row}", f"{of_column} {column}") if of_column else (row, column)
 
 
-def _reason(number: _Number, judged: Judged) -> str:
+def _reason(number: _Number, judged: JudgedComparison) -> str:
     """The verdict in one sentence, with corrected p-values."""
     comparison = judged.comparison
     if comparison.interval is None:
@@ -242,7 +242,7 @@ def _no_interval(number: _Number) -> str:
         return "Not tested: all runs gave the same number, so their spread is unknown"
     return (
         f"Not tested: our deviation is {number.set(ours.std)}, the paper's {number.set(paper.std)} (n - 1); a best of "
-        f"{PAPER_SEEDS} is tested only where ours is {ALIKE[0]:g} to {ALIKE[1]:g} times the paper's"
+        f"{PAPER_SEEDS} is tested only where ours is {STD_RATIOS[0]:g} to {STD_RATIOS[1]:g} times the paper's"
     )
 
 

@@ -19,7 +19,7 @@ from dropnas.runs.files import write_json
 
 LOG = "attempts.json"
 CHECKPOINT = "checkpoint-*.pt"
-UNKNOWN = "a machine that is not recorded"
+UNKNOWN_MACHINE = "a machine that is not recorded"
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,9 @@ def _machines(earlier: list[Attempt], newest: str) -> tuple[str, ...]:
     if not newest:
         return ()
     if not earlier:
-        return (UNKNOWN,)
+        return (UNKNOWN_MACHINE,)
     last = earlier[-1]
-    return last.before if newest == last.newest else _joined(last.before, last.machine or UNKNOWN)
+    return last.before if newest == last.newest else _joined(last.before, last.machine or UNKNOWN_MACHINE)
 
 
 def _joined(before: tuple[str, ...], machine: str) -> tuple[str, ...]:

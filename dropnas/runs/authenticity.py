@@ -15,13 +15,13 @@ from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 from dropnas.runs.configurations import configuration
-from dropnas.runs.identity import ID_DIGITS, hashed, hashed_names, id_of, left_out
+from dropnas.runs.identity import ID_DIGITS, hashed, hashed_names, id_of, omitted_defaults
 from dropnas.runs.store import Store
 
 RUN = re.compile(rf"[A-Za-z0-9][\w.+-]*-([0-9a-f]{{{ID_DIGITS}}})")
-Record = dict[str, Any]
-TEXTS = dict.fromkeys(("id", "stage", "name"), str)
-SHAPE = {**TEXTS, "identity": dict, "config": dict, "inputs": list, "input_manifests": dict}
+Record = dict[str, Any]  # the record of a finished run, from its manifest
+TEXT_FIELDS = dict.fromkeys(("id", "stage", "name"), str)
+SHAPE = {**TEXT_FIELDS, "identity": dict, "config": dict, "inputs": list, "input_manifests": dict}
 
 
 def id_in(name: str) -> str:
@@ -107,7 +107,7 @@ def _stage_of(folder: Path) -> str:
 
 
 def _config_faults(stage: str, config: dict[str, Any], said: Any) -> Iterator[str]:
-    """Check each option of the configuration against the identity, which leaves out default values (`left_out`).
+    """Check each option of the configuration against the identity, which omits default values (`omitted_defaults`).
 
     Options that this version of the code no longer has are compared directly. Properties are not compared: they are not
     part of the configuration, and another version of the code may compute other values.
@@ -125,7 +125,7 @@ def _config_faults(stage: str, config: dict[str, Any], said: Any) -> Iterator[st
         return
     found = {name: hashed(getattr(typed, name)) for name in options}
     found |= {name: config.get(name) for name in said.keys() - {*options, *properties}}
-    unsaid = left_out(kind)
+    unsaid = omitted_defaults(kind)
     for name in sorted(found):
         if found[name] != said.get(name, unsaid.get(name)):
             yield f"its configuration does not match its identity ({name})"

@@ -13,7 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-TEXTS = {"DropnasError", "progress", "_log", "warn"}  # calls whose strings are messages, on which no result depends
+MESSAGE_CALLS = {
+    "DropnasError",
+    "progress",
+    "_log",
+    "warn",
+}  # calls whose strings are messages, on which no result depends
 # A module that mentions one of these reads annotations at run time, so its annotations count.
 READERS = {
     *("pydantic", "triton", "jit", "custom_op", "singledispatch", "singledispatchmethod"),
@@ -31,7 +36,7 @@ class Use(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Code:
+class ModuleCode:
     """The code of a module."""
 
     tree: ast.Module  # its syntax tree, reduced to the code that can change a result
@@ -39,7 +44,7 @@ class Code:
     uses: frozenset[Use]  # all uses of names in `tree`
 
 
-def read(tree: ast.Module) -> Code:
+def read(tree: ast.Module) -> ModuleCode:
     """Read the code of a module from its syntax tree, which is modified."""
     for _, block in _blocks(tree):
         block[:] = [statement for statement in block if not _does_nothing(statement)]
@@ -53,7 +58,7 @@ def read(tree: ast.Module) -> Code:
     for owner, block in _blocks(tree):
         block[:] = [kept for statement in block for kept in _kept(statement, owner, served)]
     looked_at = (ast.Import, ast.ImportFrom, ast.Call, ast.Constant)
-    return Code(tree, tuple(node for node in nodes if isinstance(node, looked_at)), uses)
+    return ModuleCode(tree, tuple(node for node in nodes if isinstance(node, looked_at)), uses)
 
 
 def canonical(node: Any) -> Any:
@@ -127,7 +132,7 @@ def _take_texts(node: ast.AST) -> Iterator[ast.expr]:
         yield node.msg
         node.msg = None
     call = node.exc if isinstance(node, ast.Raise) else node
-    if isinstance(call, ast.Call) and (call is not node or _called(call) in TEXTS):
+    if isinstance(call, ast.Call) and (call is not node or _called(call) in MESSAGE_CALLS):
         yield from (value for value in (*call.args, *(word.value for word in call.keywords)) if _is_text(value))
         call.args = [value for value in call.args if not _is_text(value)]
         call.keywords = [word for word in call.keywords if not _is_text(word.value)]

@@ -27,7 +27,7 @@ import yaml
 
 from dropnas.errors import DropnasError
 from dropnas.extension import is_reference
-from dropnas.runs.code import Code, canonical, read
+from dropnas.runs.code import ModuleCode, canonical, read
 from dropnas.runs.identity import changed_defaults, hashed
 
 PACKAGE = "dropnas"
@@ -97,7 +97,7 @@ def module_file(module: str) -> Path | None:
 
 
 @cache
-def _code(module: str) -> Code:
+def _code(module: str) -> ModuleCode:
     file = module_file(module)
     if file is None:
         remedy = "check the name, or start in the folder of the package"

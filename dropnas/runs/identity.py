@@ -23,7 +23,7 @@ from dropnas.errors import DropnasError
 
 ID_DIGITS = 10
 DEFAULTS = Path(__file__).with_name("defaults.yaml")
-APART = {"code", "numerics"}  # properties of a configuration that are separate entries of an identity
+SEPARATE_PARTS = {"code", "numerics"}  # properties of a configuration that are separate entries of an identity
 
 
 def canonical_json(value: Any) -> str:
@@ -57,7 +57,7 @@ def hashed(value: Any) -> Any:
     """Convert a value to JSON for an identity; configurations omit options that have the recorded default."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         options, properties = hashed_names(type(value))
-        unsaid, found = left_out(type(value)), {name: hashed(getattr(value, name)) for name in options}
+        unsaid, found = omitted_defaults(type(value)), {name: hashed(getattr(value, name)) for name in options}
         chosen = {name: item for name, item in found.items() if name not in unsaid or item != unsaid[name]}
         return chosen | {name: item for name in properties if (item := hashed(getattr(value, name)))}
     if isinstance(value, list | tuple):
@@ -80,7 +80,9 @@ def hashed_names(kind: type) -> tuple[list[str], list[str]]:
             remedy = "make it a property, or a function of another module"
             raise DropnasError("is a method of a configuration class", where=f"{kind.__name__}.{name}", remedy=remedy)
     marks = {field.name: field.metadata.get("json_schema_extra", {}) for field in dataclasses.fields(kind)}
-    properties = [name for name, member in members.items() if isinstance(member, property) and name not in APART]
+    properties = [
+        name for name, member in members.items() if isinstance(member, property) and name not in SEPARATE_PARTS
+    ]
     return [name for name in marks if marks[name].get("hashed", True)], properties
 
 
@@ -94,14 +96,14 @@ def defaults(kind: type) -> dict[str, Any]:
 
 
 @cache
-def left_out(kind: type) -> dict[str, Any]:
+def omitted_defaults(kind: type) -> dict[str, Any]:
     """For each option, the value that an identity omits: the recorded default or, for a new option, its default."""
     return {**defaults(kind), **recorded().get(kind.__name__, {})}
 
 
 def changed_defaults(kind: type) -> dict[str, Any]:
     """The defaults of a configuration class that differ from the recorded ones."""
-    unsaid = left_out(kind)
+    unsaid = omitted_defaults(kind)
     return {name: value for name, value in defaults(kind).items() if value != unsaid[name]}
 
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 HEAVY_SUFFIXES = (".safetensors", ".npy")
-MARK = ".dvcignore"
+TRAINING_STAGES = ("search", "retrain", "transfer")
+GPU_STAGES = (*TRAINING_STAGES, "clusters")  # stages that use a GPU if there is one
+DVC_IGNORE = ".dvcignore"
 MARK_TEXT = """# Only the light part of this run lies here. `python -m dropnas pull --heavy FOLDER` brings the rest.
 # This file keeps DVC from recording the part as the whole.
 """
@@ -28,9 +30,9 @@ def stage_of(folder: str) -> str:
 
 def is_light(folder: Path) -> bool:
     """Whether a run's folder intentionally lacks its heavy part."""
-    return (folder / MARK).is_file()
+    return (folder / DVC_IGNORE).is_file()
 
 
-def left_out(folder: Path, names: Iterable[str]) -> set[str]:
+def omitted_files(folder: Path, names: Iterable[str]) -> set[str]:
     """The files in a run's manifest that are intentionally missing."""
     return {name for name in names if is_heavy(name) and not (folder / name).exists()} if is_light(folder) else set()

@@ -25,9 +25,9 @@ from dropnas.runs.identity import Run
 from dropnas.runs.lease import holder, lease_now
 from dropnas.runs.store import Store
 
-IDENTITY = re.compile(r"[0-9a-f]{10}")
+ID_PATTERN = re.compile(r"[0-9a-f]{10}")
 PASSING = re.compile(r"(pull|pruned)-\w+")  # temporary folders, which remain if a pull or prune is killed
-KINDS = {"scratch": "resume states", "run": "runs", "plan": "frozen starts"}
+PRUNED_KINDS = {"scratch": "resume states", "run": "runs", "plan": "frozen starts"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _runs(root: Path, wanted: dict[str, Run]) -> Iterator[Unwanted]:
 def _scratch(store: Store, wanted: dict[str, Run]) -> Iterator[Unwanted]:
     for folder in _folders(store.root, "scratch/*"):
         needed = folder.name in wanted and not store.is_published(store.root / wanted[folder.name].folder)
-        if PASSING.fullmatch(folder.name) or (IDENTITY.fullmatch(folder.name) and not needed):
+        if PASSING.fullmatch(folder.name) or (ID_PATTERN.fullmatch(folder.name) and not needed):
             yield Unwanted("scratch", folder, _size(folder), folder)
 
 
@@ -87,7 +87,7 @@ def _plans(root: Path, wanted: Sequence[set[str]]) -> Iterator[Unwanted]:
     """Yield each frozen start whose runs are not exactly those of a given plan, if no process is working on them."""
     store = Store(root)
     for folder in _folders(root, "plans/*"):
-        if IDENTITY.fullmatch(folder.name) and (folder / "plan.json").is_file():
+        if ID_PATTERN.fullmatch(folder.name) and (folder / "plan.json").is_file():
             runs = {run["id"] for run in read_json(folder / "plan.json")["runs"]}
             if runs not in wanted and not any(holder(store.scratch(id_)) for id_ in runs):
                 yield Unwanted("plan", folder, _size(folder), store.scratch(f"plan-{folder.name}"))

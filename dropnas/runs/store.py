@@ -17,7 +17,7 @@ from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.runs.files import checksums, read_json, sha256, write_json
 from dropnas.runs.lease import holder
-from dropnas.runs.parts import MARK, left_out
+from dropnas.runs.parts import DVC_IGNORE, omitted_files
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ class Store:
         """
         _refuse_link(folder)
         manifest = ManifestFile.read(folder)
-        apart = (MANIFEST, RECEIPT, MARK)
+        apart = (MANIFEST, RECEIPT, DVC_IGNORE)
         found = {name: value for name, value in checksums(folder, below).items() if name not in apart}
         expected = manifest.files
-        absent = left_out(folder, expected)
+        absent = omitted_files(folder, expected)
         lost = [f"{folder / name}: missing" for name in expected if name not in found and name not in absent]
         read = [name for name in found if name in expected and found[name]]
         changed = [f"{folder / name}: changed since it was published" for name in read if found[name] != expected[name]]

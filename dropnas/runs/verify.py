@@ -19,7 +19,7 @@ from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import Store
 
 RUN_PARTS = 3  # parts of a run's path in the store, such as runs/STAGE/RUN
-SHOWN = ("table", "published", "figure")  # stages whose results are shown to a reader
+RESULT_STAGES = ("table", "published", "figure")  # stages whose results are shown to a reader
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,6 @@ def _tainted(bad: Iterable[Path], records: Mapping[Path, dict[str, Any]], root: 
             waiting += new
         for folder in sorted(reached):
             name = folder.relative_to(root).as_posix()
-            if stage_of(name) in SHOWN:
+            if stage_of(name) in RESULT_STAGES:
                 found.setdefault(name, first.relative_to(root).as_posix())
     return found

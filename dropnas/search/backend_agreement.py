@@ -20,7 +20,7 @@ from dropnas.training import precision
 from dropnas.training.config import Precision
 from dropnas.training.precision import autocast
 
-IMAGES = 8  # for each seed
+IMAGES_PER_SEED = 8  # for each seed
 ALLOWED = 1e-3  # difference, relative to the norm, that is allowed in addition to FACTOR times torch's error
 FACTOR = 3.0  # allowed multiple of torch's own rounding error
 
@@ -55,7 +55,7 @@ def _pass(engine: Engine, images: ImageArrays, kind: Precision) -> list[Tensor]:
     """Return logits and gradients for a batch of the first images, with equal mixing weights."""
     precision.apply(kind)
     first, seeds = engine.supernets[0], len(engine.supernets)
-    count = min(IMAGES, len(images))
+    count = min(IMAGES_PER_SEED, len(images))
     chosen = augment.normalise(images.batch(torch.arange(count, device=images.labels.device)), images.mean, images.std)
     edges, operations = first.edges_and_operations
     mixing = chosen.new_full((seeds, len(first.kinds), edges, operations), 1 / operations).requires_grad_()

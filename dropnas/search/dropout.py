@@ -18,7 +18,7 @@ from dropnas.search.config import DropoutOptions
 from dropnas.space.names import PAPER_GROUP
 from dropnas.space.spaces import EDGES, SearchSpace
 
-KINDS = 2  # normal, reduce
+KINDS_OF_CELLS = 2  # normal, reduce
 MOST_EMPTIED = 0.999  # highest accepted fraction of draws that must be repeated
 Groups = Sequence[Sequence[int]]
 Masks = Literal["shared", "per-cell"]
@@ -66,10 +66,10 @@ def sample_kept(
     With per-cell masks, all alphas of a kind count as dropped if the supernet has no cell of that kind.
     """
     if masks == "shared":
-        of_kinds = sample_masks(KINDS, probabilities, groups, generator)
+        of_kinds = sample_masks(KINDS_OF_CELLS, probabilities, groups, generator)
         return Kept(of_kinds[list(kinds)], of_kinds)
     cells, of_kind = sample_masks(len(kinds), probabilities, groups, generator), torch.tensor(kinds)
-    return Kept(cells, torch.stack([cells[of_kind == kind].any(dim=0) for kind in range(KINDS)]))
+    return Kept(cells, torch.stack([cells[of_kind == kind].any(dim=0) for kind in range(KINDS_OF_CELLS)]))
 
 
 def check_probabilities(probabilities: Tensor, groups: Groups, operations: int, where: str) -> None:

@@ -19,8 +19,8 @@ from dropnas.search.strategy import Strategy
 from dropnas.space.spaces import EDGES
 from dropnas.training.seeding import generator
 
-HELD_OUT = "held_out_"  # prefix of the names of draws for the held-out batch
-OWN = "strategy_"  # prefix of the names of the strategy's draws
+HELD_OUT_PREFIX = "held_out_"  # prefix of the names of draws for the held-out batch
+STRATEGY_PREFIX = "strategy_"  # prefix of the names of the strategy's draws
 
 
 def draw_epoch(
@@ -42,10 +42,10 @@ def draw_epoch(
     drawn = _stacked([{"order": chosen, **augmentation(config, len(chosen), random)} for chosen in parts])
     if len(held_out):
         others = _stacked([_held_out(config, held_out, epoch, step) for step in range(len(sizes))])
-        drawn |= {HELD_OUT + name: values for name, values in others.items()}
+        drawn |= {HELD_OUT_PREFIX + name: values for name, values in others.items()}
     own = strategy.draw(epoch, len(sizes), generator(config.seed, "masks", epoch))
     _check(own, len(sizes), cells, len(strategy.space.operations), config.strategy)
-    return drawn | {OWN + name: values for name, values in own.items()}
+    return drawn | {STRATEGY_PREFIX + name: values for name, values in own.items()}
 
 
 def part(drawn: Mapping[str, Tensor], prefix: str) -> Tensors:

@@ -22,7 +22,7 @@ from dropnas.space.spaces import edges
 from dropnas.training import determinism, precision
 from dropnas.workspace import Workspace
 
-FEWEST = 3  # smallest number of operations for which silhouettes can be computed
+FEWEST_OPERATIONS = 3  # smallest number of operations for which silhouettes can be computed
 
 
 def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -80,7 +80,7 @@ def _edge(config: ClustersConfig) -> int:
 def _require_groups(supernet: TrainedSupernet, where: Path) -> None:
     kept = supernet.operations()
     sizes = [len(set(group) & set(kept)) for group in supernet.space.groups]
-    if min(sizes) < 1 or sum(sizes) < FEWEST:
+    if min(sizes) < 1 or sum(sizes) < FEWEST_OPERATIONS:
         raise DropnasError(
             "its space has too few operations to cluster",
             where=where,

@@ -30,7 +30,7 @@ from dropnas.space.spaces import SearchSpace, find_space
 from dropnas.training.seeding import generator
 from dropnas.training.weights_file import load_weights
 
-BATCH = 100  # images; their features in the first cell of the paper's supernet take 92 MB in double precision
+IMAGES_AT_ONCE = 100  # images; their features in the first cell of the paper's supernet take 92 MB in double precision
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def grams(
     mixture = mixtures(supernet.alphas, kept, supernet.network.kinds)
     sums: dict[int, Any] = defaultdict(float)  # for each cell, sums of inner products or of maps
     with _captured(supernet, cells, edge) as captured:
-        for batch in torch.split(chosen, BATCH):
+        for batch in torch.split(chosen, IMAGES_AT_ONCE):
             pixels = images.batch(batch.to(images.labels.device))
             supernet.network(augment.normalise(pixels, images.mean, images.std), mixture)
             for cell, outputs in captured.items():

@@ -20,7 +20,7 @@ from dropnas.space import derivation
 from dropnas.space.names import SKIP
 from dropnas.space.spaces import SearchSpace
 
-LEFT, GENOTYPE = "left", "genotype"  # additional keys of an entry
+LEFT_KEY, GENOTYPE_KEY = "left", "genotype"  # additional keys of an entry
 
 
 def matrices(architecture: Mapping[str, Tensor]) -> Matrices:
@@ -44,15 +44,15 @@ def describe(space: SearchSpace, alphas: Alphas, entry: Matrices) -> Row:
     The row has the entropy of p over the remaining operations, the number of skip-connects in the genotype, and whether
     alpha and p yield the same genotype.
     """
-    if LEFT in entry:
-        pairs = zip(alphas, torch.tensor(entry[LEFT], device=alphas.normal.device), strict=True)
+    if LEFT_KEY in entry:
+        pairs = zip(alphas, torch.tensor(entry[LEFT_KEY], device=alphas.normal.device), strict=True)
         alphas = Alphas(*(matrix.masked_fill(~of_kind, -math.inf) for matrix, of_kind in pairs))
     normal, reduce = (matrix.tolist() for matrix in alphas)
     by_alpha, by_probability = (
         derivation.genotype(space.operations, normal, reduce, DeriveConfig(score=score, skips="separate"))
         for score in ("alpha", "probability")
     )
-    chosen = entry.get(GENOTYPE, by_alpha.values())
+    chosen = entry.get(GENOTYPE_KEY, by_alpha.values())
     return {
         "alpha_entropy_normal": entropy(alphas.normal),
         "alpha_entropy_reduce": entropy(alphas.reduce),

@@ -10,10 +10,10 @@ from dropnas.search.state import Tensors
 from dropnas.space.spaces import EDGES, SearchSpace
 from dropnas.training.optimisers import SGD, Adam, Optimiser
 
-Kind = TypeVar("Kind")
+Hook = TypeVar("Hook")
 
 
-def returned(found: Any, kind: type[Kind], hook: str, strategy: str) -> Kind:
+def returned(found: Any, kind: type[Hook], hook: str, strategy: str) -> Hook:
     """Return the result of a hook after checking its type.
 
     Raises:

@@ -26,7 +26,7 @@ from dropnas.space.spaces import find_space
 from dropnas.workspace import Workspace
 
 USED = 0.9  # fraction of the memory to use; the rest is a reserve for what the measurement misses
-FEW = (2, 4)  # images in the two small batches on a CPU; batch norm needs at least two
+SMALL_BATCHES = (2, 4)  # images in the two small batches on a CPU; batch norm needs at least two
 MIB = 2**20
 Peak = Callable[[Callable[[], None]], int | None]  # peak memory of some work in bytes; None if it does not fit
 
@@ -103,9 +103,9 @@ def _needed(config: SearchConfig, images: ImageArrays) -> float:
     """Estimate the bytes that autograd keeps for a batch of one search, linearly from two small batches."""
     share = make_strategy(config, find_space(config.space)).weight_share
     parts = 1 if share == 1 else ceil(1 / min(share, 1 - share))  # images for a batch to train w and one to train alpha
-    few, more = (_kept(replace(config, batch_size=size), _first(images, parts * size)) for size in FEW)
-    an_image = (more - few) / (FEW[1] - FEW[0])
-    return few + (config.batch_size - FEW[0]) * an_image
+    few, more = (_kept(replace(config, batch_size=size), _first(images, parts * size)) for size in SMALL_BATCHES)
+    an_image = (more - few) / (SMALL_BATCHES[1] - SMALL_BATCHES[0])
+    return few + (config.batch_size - SMALL_BATCHES[0]) * an_image
 
 
 def _first(images: ImageArrays, count: int) -> ImageArrays:

@@ -22,8 +22,8 @@ from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.cell import Backend
 from dropnas.search.engine.engine import Engine
-from dropnas.search.epoch_draws import OWN, draw_epoch
-from dropnas.search.history import GENOTYPE, LEFT, describe, fault_of, matrices
+from dropnas.search.epoch_draws import STRATEGY_PREFIX, draw_epoch
+from dropnas.search.history import GENOTYPE_KEY, LEFT_KEY, describe, fault_of, matrices
 from dropnas.search.hooks import returned, returned_architecture, returned_optimisers, returned_tensors
 from dropnas.search.state import Matrices, SearchState, SeedRun, Tensors, flat_weights
 from dropnas.search.step import EpochTables, Step
@@ -221,8 +221,9 @@ class SeedGroup:
             found = drawn.get(name)
             if found is None or found.shape != values.shape:
                 what = "nothing" if found is None else f"{tuple(found.shape)}"
+                drawn_name = name.removeprefix(STRATEGY_PREFIX)
                 raise DropnasError(
-                    f"draws {what} for {name.removeprefix(OWN)!r}, but first {tuple(values.shape)} (steps, seeds, ...)",
+                    f"draws {what} for {drawn_name!r}, but first {tuple(values.shape)} (steps, seeds, ...)",
                     where=self.config.strategy,
                     remedy="draw the same names and shapes in each epoch",
                 )
@@ -247,11 +248,11 @@ class SeedGroup:
         """Append the current entry to the history of a search."""
         entry, left = matrices(run.architecture), self.strategy.unpruned(run.memory)
         if left is not None:
-            entry[LEFT] = returned(left, Tensor, "unpruned", self.config.strategy).tolist()
+            entry[LEFT_KEY] = returned(left, Tensor, "unpruned", self.config.strategy).tolist()
         run.history.append(entry)
         if type(self.strategy).derive is not Strategy.derive:
             found = self.strategy.derive(run)
-            entry[GENOTYPE] = found and returned(found, Genotype, "derive", self.config.strategy).values()
+            entry[GENOTYPE_KEY] = found and returned(found, Genotype, "derive", self.config.strategy).values()
         return entry
 
     def _state_of(self, index: int) -> dict[str, Any]:

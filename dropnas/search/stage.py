@@ -16,14 +16,14 @@ import torch
 
 from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.metrics_file import MetricsFile, Row
-from dropnas.artifacts.search_files import AlphasFile, Epoch, HistoryFile, Matrix, Partial, SearchResultFile
+from dropnas.artifacts.search_files import AlphaRows, AlphasFile, Epoch, HistoryFile, Partial, SearchResultFile
 from dropnas.data import arrays
 from dropnas.errors import DropnasError
 from dropnas.extension import load
 from dropnas.search.architecture import Alphas, alpha_std
 from dropnas.search.backend_agreement import require_agreement
 from dropnas.search.config import SearchConfig
-from dropnas.search.history import GENOTYPE, LEFT, matrices
+from dropnas.search.history import GENOTYPE_KEY, LEFT_KEY, matrices
 from dropnas.search.hooks import returned
 from dropnas.search.memory import fitting
 from dropnas.search.seed_group import SeedGroup
@@ -149,12 +149,12 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
 
 def _epoch(number: int, entry: Matrices) -> Epoch:
     """Convert an entry of the history; the alpha of a pruned operation is None."""
-    alphas, left, chosen = (entry["normal"], entry["reduce"]), entry.get(LEFT), entry.get(GENOTYPE)
+    alphas, left, chosen = (entry["normal"], entry["reduce"]), entry.get(LEFT_KEY), entry.get(GENOTYPE_KEY)
     normal, reduce = map(_marked, alphas, left) if left else alphas
     return Epoch(number, normal, reduce, entry["further"], chosen and GenotypeFile(**chosen))
 
 
-def _marked(alphas: Matrix, left: Sequence[Sequence[bool]]) -> Partial:
+def _marked(alphas: AlphaRows, left: Sequence[Sequence[bool]]) -> Partial:
     rows = zip(alphas, left, strict=True)
     return tuple(tuple(alpha if keeps else None for alpha, keeps in zip(*row, strict=True)) for row in rows)
 

@@ -16,7 +16,7 @@ from dropnas.data import augment
 from dropnas.data.arrays import ImageArrays
 from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
-from dropnas.search.epoch_draws import HELD_OUT, OWN, part
+from dropnas.search.epoch_draws import HELD_OUT_PREFIX, STRATEGY_PREFIX, part
 from dropnas.search.state import SearchState
 from dropnas.search.strategy import Batch, Strategy
 
@@ -63,9 +63,9 @@ class Step:
         """Train each seed on its next batch of `size` images."""
         drawn = {name: values.index_select(0, self.tables.counter)[0] for name, values in self.draws.items()}
         images, labels = batch_of(self.images, self.config, drawn, size)
-        others = part(drawn, HELD_OUT)
+        others = part(drawn, HELD_OUT_PREFIX)
         held_out = batch_of(self.images, self.config, others) if others else None
-        batch = Batch(images, labels, part(drawn, OWN), held_out, self.variant)
+        batch = Batch(images, labels, part(drawn, STRATEGY_PREFIX), held_out, self.variant)
         losses, logits = self._checked(self.strategy.step(self.state, batch), labels)
         self.tables.note(losses, (logits.argmax(dim=2) == labels).sum(dim=1))
 

@@ -18,7 +18,7 @@ from dropnas.space.names import INPUTS
 from dropnas.space.operations import FactorizedReduce, ReLUConvBN, make_operation
 from dropnas.space.spaces import NODES, SearchSpace, edges
 
-STEM_MULTIPLIER = 3
+SUPERNET_STEM_MULTIPLIER = 3
 NORMAL, REDUCE = 0, 1
 
 
@@ -44,7 +44,7 @@ class MixedOperation(nn.ModuleList):
 EdgeFactory = Callable[[SearchSpace, int, int], MixedOperation]  # (space, channels of a node, stride)
 
 
-class Cell(nn.Module):
+class SupernetCell(nn.Module):
     """A cell with all candidate operations on all of its edges."""
 
     def __init__(
@@ -105,13 +105,13 @@ class Supernet(nn.Module):
         """Build the supernet; `channels` is C, the initial number of channels of a node. Each reduction doubles it."""
         super().__init__()
         self.kinds = cell_kinds(cells)
-        width = STEM_MULTIPLIER * channels
+        width = SUPERNET_STEM_MULTIPLIER * channels
         self.stem = nn.Sequential(nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
-        stack: list[Cell] = []
+        stack: list[SupernetCell] = []
         before, last, halved_before = width, width, False
         for kind in self.kinds:
             channels *= 2 if kind == REDUCE else 1
-            stack.append(Cell(space, before, last, channels, kind, halved_before, edge))
+            stack.append(SupernetCell(space, before, last, channels, kind, halved_before, edge))
             before, last, halved_before = last, NODES * channels, kind == REDUCE
         self.cells = nn.ModuleList(stack)
         self.classifier = nn.Linear(last, classes)

@@ -15,7 +15,7 @@ from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256, write_json, write_text
 from dropnas.runs.lease import lease, lease_now
-from dropnas.runs.parts import MARK, MARK_TEXT
+from dropnas.runs.parts import DVC_IGNORE, MARK_TEXT
 from dropnas.runs.store import Store, receipt_of
 from dropnas.sharing.shared_run import Problems, SharedRun, attempt
 
@@ -50,7 +50,7 @@ def complete(store: Store, staged: Path, runs: Sequence[SharedRun]) -> Problems:
 def _prepare(store: Store, staged: Path, run: SharedRun, *, heavy: bool) -> None:
     """Check the files against the manifest; write the receipt and, for a run without its heavy part, the mark."""
     if not heavy and run.part(heavy=True):
-        write_text(staged / MARK, MARK_TEXT, flush=False)
+        write_text(staged / DVC_IGNORE, MARK_TEXT, flush=False)
     for line in store.damage(staged):
         raise DropnasError(f"{line.removeprefix(f'{staged}/')} on the remote", remedy=DAMAGED)
     write_json(staged / RECEIPT, receipt_of(staged), flush=False)
@@ -77,4 +77,4 @@ def _add(store: Store, staged: Path, run: SharedRun) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged / name, folder / name)
-    (folder / MARK).unlink(missing_ok=True)
+    (folder / DVC_IGNORE).unlink(missing_ok=True)

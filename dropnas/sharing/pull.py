@@ -6,7 +6,7 @@ twice, the two results may differ. A run is therefore left out if one of its inp
 store, or if a run in the store was made from a different result of the fetched run.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from dropnas.runs.verify import published
 from dropnas.sharing.arrival import admit, complete, staging
 from dropnas.sharing.remote import Remote, open_remote
 from dropnas.sharing.shared_run import Problems, SharedRun, read_runs
+from dropnas.workspace import Progress
 
-BATCH = 64  # number of runs whose files are fetched together
-Progress = Callable[[str], None]
+RUNS_FETCHED = 64  # number of runs whose files are fetched together
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ def _complete(remote: Remote, store: Store, versions: Mapping[str, str], progres
 
 def _batches(runs: Sequence[SharedRun], progress: Progress, what: str) -> Iterator[Sequence[SharedRun]]:
     """Yield the runs in batches, and report after each batch how many runs are done."""
-    for start in range(0, len(runs), BATCH):
-        yield (batch := runs[start : start + BATCH])
+    for start in range(0, len(runs), RUNS_FETCHED):
+        yield (batch := runs[start : start + RUNS_FETCHED])
         progress(f"{start + len(batch)} of {len(runs)} runs {what}")
 
 

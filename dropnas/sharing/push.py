@@ -18,7 +18,7 @@ from dropnas.runs.verify import published
 from dropnas.sharing.remote import open_remote
 from dropnas.sharing.shared_run import SharedRun, attempt, read_run
 
-BATCH = 32  # number of runs that are sent together; a killed push repeats at most this number
+RUNS_SENT = 32  # number of runs that are sent together; a killed push repeats at most this number
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callabl
     problems = [line for name in meant if name in index for line in _conflict(name, local[name], index[name])]
     expected = {name.rpartition("/")[2]: version for name, version in {**local, **versions}.items()}
     sent = 0
-    for start in range(0, len(new), BATCH):
-        batch, faults = attempt(new[start : start + BATCH], lambda name: _checked(root, name, expected))
+    for start in range(0, len(new), RUNS_SENT):
+        batch, faults = attempt(new[start : start + RUNS_SENT], lambda name: _checked(root, name, expected))
         problems += [f"{name}: left out: {fault}" for name, fault in faults.items()]
         remote.send(root, batch)
         sent += len(batch)

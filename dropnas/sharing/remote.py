@@ -23,10 +23,10 @@ from typing import Any
 
 from dropnas.artifacts.manifest_file import MANIFEST
 from dropnas.errors import DropnasError
-from dropnas.sharing.shared_run import FOLDER, SharedRun
+from dropnas.sharing.shared_run import FOLDER_WITH_ID, SharedRun
 
-INDEX, FILES = "runs/index", "runs/files"
-MARKER = re.compile(r"(?P<folder>.+)\.(?P<version>[0-9a-f]{64})")
+INDEX_FOLDER, FILES_FOLDER = "runs/index", "runs/files"
+VERSION_MARKER = re.compile(r"(?P<folder>.+)\.(?P<version>[0-9a-f]{64})")
 EXTRAS = ("s3", "ssh")  # extras of pyproject.toml; each installs DVC's plugin of that name
 DVC_HINT = "make setup, or pip install 'dropnas[workflow]'"
 REMOTE_HINT = "name a remote with `dvc remote add --default NAME URL` (a folder, ssh://… or s3://…)"
@@ -48,10 +48,12 @@ class Remote:
         """
         runs: dict[str, list[str]] = {}
         with _one_line("cannot be listed", self.url):
-            stages = [f"{top}/{stage}" for top in self._names(INDEX) for stage in self._names(f"{INDEX}/{top}")]
-            found = [f"{stage}/{name}" for stage in stages for name in self._names(f"{INDEX}/{stage}")]
-        for marker in filter(None, map(MARKER.fullmatch, found)):
-            if FOLDER.fullmatch(marker["folder"]):
+            stages = [
+                f"{top}/{stage}" for top in self._names(INDEX_FOLDER) for stage in self._names(f"{INDEX_FOLDER}/{top}")
+            ]
+            found = [f"{stage}/{name}" for stage in stages for name in self._names(f"{INDEX_FOLDER}/{stage}")]
+        for marker in filter(None, map(VERSION_MARKER.fullmatch, found)):
+            if FOLDER_WITH_ID.fullmatch(marker["folder"]):
                 runs.setdefault(marker["folder"], []).append(marker["version"])
         return runs
 
@@ -65,7 +67,7 @@ class Remote:
             DropnasError: the remote cannot be read.
         """
         files = [(key, name) for key, names in parts.items() for name in names]
-        sources = [f"{self.path}/{FILES}/{key}/{name}" for key, name in files]
+        sources = [f"{self.path}/{FILES_FOLDER}/{key}/{name}" for key, name in files]
         targets = [str(destination / key.rpartition(".")[0] / name) for key, name in files]
         for parent in {Path(path).parent for path in targets}:
             parent.mkdir(parents=True, exist_ok=True)
@@ -98,8 +100,8 @@ class Remote:
         files = [(one, name) for one in runs for name in (MANIFEST, *one.files)]
         with _one_line("cannot be written", self.url), tempfile.NamedTemporaryFile() as empty:
             sources = [str(root / one.folder / name) for one, name in files]
-            self.files.put(sources, [f"{self.path}/{FILES}/{one.key}/{name}" for one, name in files])
-            self.files.put([empty.name] * len(runs), [f"{self.path}/{INDEX}/{one.key}" for one in runs])
+            self.files.put(sources, [f"{self.path}/{FILES_FOLDER}/{one.key}/{name}" for one, name in files])
+            self.files.put([empty.name] * len(runs), [f"{self.path}/{INDEX_FOLDER}/{one.key}" for one in runs])
 
     def _names(self, folder: str) -> list[str]:
         """List the names in a folder of the remote; the list is empty if the folder does not exist."""

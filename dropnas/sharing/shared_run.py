@@ -17,8 +17,8 @@ from dropnas.runs.authenticity import identity_faults
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_heavy, stage_of
 
-FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*-[0-9a-f]{10}")
-FILE = re.compile(r"[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)*")
+FOLDER_WITH_ID = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*-[0-9a-f]{10}")
+FILE_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)*")
 Problems = dict[str, str]  # maps the folder of each run left out to the reason
 Made = TypeVar("Made")
 
@@ -61,7 +61,7 @@ def read_run(root: Path, folder: str) -> SharedRun:
     if record.get("stage") != stage_of(folder) or identity_faults(Path(folder), record):
         raise DropnasError("its manifest belongs to another run")
     for name in files:
-        if not FILE.fullmatch(name):
+        if not FILE_NAME.fullmatch(name):
             raise DropnasError(f"its manifest names {name!r}, which is not a valid file of a run")
     content = {"folder": folder, "version": sha256(root / folder / MANIFEST), "files": files}
     run: SharedRun = parse(SharedRun, {**content, "inputs": record.get("input_manifests", {})}, "its manifest")

@@ -16,7 +16,7 @@ from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import ZERO
 from dropnas.space.spaces import edges
 
-Matrix = Sequence[Sequence[float]]
+AlphaMatrix = Sequence[Sequence[float]]
 
 
 class Rule(Protocol):
@@ -31,7 +31,7 @@ class Rule(Protocol):
         """`separate` or `summed`."""
 
 
-def genotype(operations: Sequence[str], normal: Matrix, reduce: Matrix, rule: Rule) -> Genotype:
+def genotype(operations: Sequence[str], normal: AlphaMatrix, reduce: AlphaMatrix, rule: Rule) -> Genotype:
     """Derive a genotype from the alphas of both kinds of cells.
 
     Args:
@@ -50,7 +50,7 @@ def is_same(first: Genotype, second: Genotype) -> bool:
     )
 
 
-def _cell(operations: Sequence[str], alphas: Matrix, rule: Rule) -> tuple[Edge, ...]:
+def _cell(operations: Sequence[str], alphas: AlphaMatrix, rule: Rule) -> tuple[Edge, ...]:
     """For each node, choose the two edges whose best operations (zero excluded) have the highest scores."""
     of_node: dict[int, list[tuple[float, Edge]]] = {}
     for (node, predecessor), row in zip(edges(), alphas, strict=True):

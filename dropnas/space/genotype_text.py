@@ -12,14 +12,14 @@ from typing import Any
 from dropnas.errors import DropnasError
 from dropnas.space.genotype import Genotype
 
-NAME = "Genotype"
+GENOTYPE_NAME = "Genotype"
 FIELDS = [field.name for field in fields(Genotype)]
 MOST_CHARACTERS = 100_000
 
 
 def is_genotype_text(text: str) -> bool:
     """Return whether a text is a genotype as printed by DARTS, rather than JSON or a file name."""
-    return f"{NAME}(" in text.replace(" ", "")
+    return f"{GENOTYPE_NAME}(" in text.replace(" ", "")
 
 
 def parse_genotype_text(text: str, where: object = "genotype") -> Genotype:
@@ -43,7 +43,7 @@ def to_genotype_text(genotype: Genotype) -> str:
     """Write a genotype as DARTS prints it; consecutive output nodes become a `range`."""
     cells = genotype.values()
     parts = [f"{name}={_text(cells[name], name)}" for name in FIELDS]
-    return f"{NAME}({', '.join(parts)})"
+    return f"{GENOTYPE_NAME}({', '.join(parts)})"
 
 
 def _call(text: str, where: object) -> ast.Call:
@@ -54,8 +54,10 @@ def _call(text: str, where: object) -> ast.Call:
         raise DropnasError(f"is not the text of a genotype ({error})", where=where) from error
     statement = body[0] if len(body) == 1 else None
     value = statement.value if isinstance(statement, ast.Expr | ast.Assign) else None
-    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name) or value.func.id != NAME:
-        raise DropnasError("is not the text of a genotype", where=where, remedy=f"it is one {NAME}(normal=[…], …)")
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name) or value.func.id != GENOTYPE_NAME:
+        raise DropnasError(
+            "is not the text of a genotype", where=where, remedy=f"it is one {GENOTYPE_NAME}(normal=[…], …)"
+        )
     return value
 
 

@@ -16,6 +16,7 @@ SKIP = "skip_connect"  # the paper's Identity
 PARAMETERISED = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")  # O_p, Section 2.3
 NON_PARAMETERISED = ("max_pool_3x3", "avg_pool_3x3", SKIP, ZERO)  # O_np
 PAPER_GROUP = len(PARAMETERISED)  # |O_p| = |O_np|
+GROUP_RATES = ("rate_parameterised", "rate_non_parameterised")  # options of the strategy dropnas
 QUOTED = ("sep_conv_7x7", "conv_7x1_1x7")  # used by NASNet-A and AmoebaNet-A, which the tables quote
 
 OPERATION_NAMES = PARAMETERISED + NON_PARAMETERISED + QUOTED

@@ -25,10 +25,10 @@ from dropnas.errors import DropnasError
 
 FORMAT = "dropnas-checkpoint-2"
 OLDER_FORMATS = (b"dropnas-checkpoint-1",)
-KEPT = 2
-NAME = re.compile(r"checkpoint-([0-9]+)\.pt")
+KEPT_CHECKPOINTS = 2
+CHECKPOINT_NAME = re.compile(r"checkpoint-([0-9]+)\.pt")
 LONGEST_HEADER = 1000  # in bytes; a header has about 200
-State = dict[str, Any]
+CheckpointState = dict[str, Any]
 
 
 def newest(folder: Path) -> int:
@@ -43,7 +43,7 @@ class Checkpoints:
         self.folder, self.identity, self.progress = folder, identity, progress
         self.intact: list[Path] = []  # checkpoints that were read or written here, in order
 
-    def states(self) -> Iterator[State | None]:
+    def states(self) -> Iterator[CheckpointState | None]:
         """Yield the states from which the run can continue, the newest first; None is the start of the run.
 
         A checkpoint that is damaged or belongs to another run is skipped and reported in one line. The last state that
@@ -64,7 +64,7 @@ class Checkpoints:
             self.intact = []
             yield None
 
-    def save(self, state: State) -> None:
+    def save(self, state: CheckpointState) -> None:
         """Write a checkpoint of tensors and plain values, and remove all but the last two intact ones.
 
         Raises:
@@ -76,14 +76,14 @@ class Checkpoints:
         digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
         path = self.folder / f"checkpoint-{newest(self.folder) + 1:08d}.pt"
         _write(path, f"{FORMAT} {digest} {self.identity}\n".encode(), buffer.getbuffer())
-        self.intact = [*self.intact, path][-KEPT:]
+        self.intact = [*self.intact, path][-KEPT_CHECKPOINTS:]
         for old in _numbered(self.folder).values():
             if old not in self.intact:
                 _remove(old)
 
 
 def _numbered(folder: Path) -> dict[int, Path]:
-    names = ((NAME.fullmatch(path.name), path) for path in folder.glob("checkpoint-*.pt"))
+    names = ((CHECKPOINT_NAME.fullmatch(path.name), path) for path in folder.glob("checkpoint-*.pt"))
     return {int(match[1]): path for match, path in names if match}
 
 
@@ -122,7 +122,7 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _read(path: Path, identity: str) -> State:
+def _read(path: Path, identity: str) -> CheckpointState:
     """Read a checkpoint.
 
     Raises:
@@ -149,7 +149,7 @@ def _read(path: Path, identity: str) -> State:
     return _unpickled(payload)
 
 
-def _unpickled(payload: bytes) -> State:
+def _unpickled(payload: bytes) -> CheckpointState:
     try:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except MemoryError:
@@ -164,12 +164,12 @@ def _unpickled(payload: bytes) -> State:
 Position = tuple[int, int, str]
 
 
-def position(state: State | None) -> Position:
+def position(state: CheckpointState | None) -> Position:
     """Return the epoch, its number of finished steps, and the device; runs at equal positions can form a group."""
     return (state["epoch"], state["step"], state["made_on"]) if state else (0, 0, "")
 
 
-def common_checkpoint(checkpoints: Sequence[Checkpoints]) -> dict[int, State | None]:
+def common_checkpoint(checkpoints: Sequence[Checkpoints]) -> dict[int, CheckpointState | None]:
     """Find the runs that can continue together from a common position.
 
     This is the earliest position among the runs' newest checkpoints. A run can continue there if its newest or second
@@ -181,7 +181,7 @@ def common_checkpoint(checkpoints: Sequence[Checkpoints]) -> dict[int, State | N
     histories = [own.states() for own in checkpoints]
     newest = [next(states) for states in histories]
     earliest = min(map(position, newest))
-    found: dict[int, State | None] = {}
+    found: dict[int, CheckpointState | None] = {}
     for index, (state, earlier) in enumerate(zip(newest, histories, strict=True)):
         if position(state) == earliest:
             found[index] = state

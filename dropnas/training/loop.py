@@ -17,7 +17,7 @@ from torch import Tensor
 from dropnas.artifacts.metrics_file import Row
 from dropnas.errors import DropnasError, not_finite
 from dropnas.training import signals
-from dropnas.training.checkpoint import Checkpoints, State, common_checkpoint
+from dropnas.training.checkpoint import Checkpoints, CheckpointState, common_checkpoint
 from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.seeding import global_random_state, set_global_random_state
 from dropnas.workspace import Workspace
@@ -116,7 +116,7 @@ class _Loop:
         """The runs that have not failed."""
         return [run for run in self.runs if not run.fault]
 
-    def train(self, states: Sequence[State | None]) -> None:
+    def train(self, states: Sequence[CheckpointState | None]) -> None:
         """Train all runs from states at the same step, to the end or until every run has failed."""
         saved = [state for state in states if state]
         first, step = (saved[0]["epoch"], saved[0]["step"]) if saved else (0, 0)
@@ -200,7 +200,7 @@ class _Loop:
         device = self.workspace.device.partition(":")[0]
         return device if device != "cpu" else f"cpu with threads: {self.workspace.threads}"
 
-    def _restore(self, saved: Sequence[State]) -> None:
+    def _restore(self, saved: Sequence[CheckpointState]) -> None:
         if saved[0]["made_on"] != self._made_on:
             raise DropnasError(
                 f"the run was started on {saved[0]['made_on']}, but this is {self._made_on}",

@@ -141,25 +141,27 @@ def batch(number: int) -> bytes:
 
 
 @pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> cifar.Archive:
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> cifar.CifarArchive:
     """A small CIFAR-10: an archive in `server/`, and its unpacked folder, as torchvision makes it, in `unpacked/`."""
-    files = {name: batch(number) for number, name in enumerate([*cifar.CIFAR10.train, *cifar.CIFAR10.test])}
-    write_folder(tmp_path / "unpacked" / cifar.CIFAR10.folder, {**files, "batches.meta": b"names"})
+    files = {
+        name: batch(number) for number, name in enumerate([*cifar.CIFAR10_ARCHIVE.train, *cifar.CIFAR10_ARCHIVE.test])
+    }
+    write_folder(tmp_path / "unpacked" / cifar.CIFAR10_ARCHIVE.folder, {**files, "batches.meta": b"names"})
     (tmp_path / "server").mkdir()
-    path = tmp_path / "server" / cifar.CIFAR10.filename
+    path = tmp_path / "server" / cifar.CIFAR10_ARCHIVE.filename
     with tarfile.open(path, "w:gz") as tar:
-        tar.add(tmp_path / "unpacked" / cifar.CIFAR10.folder, cifar.CIFAR10.folder)
+        tar.add(tmp_path / "unpacked" / cifar.CIFAR10_ARCHIVE.folder, cifar.CIFAR10_ARCHIVE.folder)
     md5 = {name: hashlib.md5(data).hexdigest() for name, data in files.items()}
     return replace(
-        cifar.CIFAR10,
+        cifar.CIFAR10_ARCHIVE,
         md5=hashlib.md5(path.read_bytes()).hexdigest(),
-        train={name: md5[name] for name in cifar.CIFAR10.train},
-        test={name: md5[name] for name in cifar.CIFAR10.test},
+        train={name: md5[name] for name in cifar.CIFAR10_ARCHIVE.train},
+        test={name: md5[name] for name in cifar.CIFAR10_ARCHIVE.test},
     )
 
 
 @pytest.fixture
-def read(published: cifar.Archive, tmp_path: Path) -> Callable[..., np.ndarray]:
+def read(published: cifar.CifarArchive, tmp_path: Path) -> Callable[..., np.ndarray]:
     """Read it like the data stage, with some options; return the training images."""
 
     def images(**options: str) -> np.ndarray:
@@ -171,7 +173,7 @@ def read(published: cifar.Archive, tmp_path: Path) -> Callable[..., np.ndarray]:
 
 def test_the_unpacked_folder_is_the_archive(read: Callable[..., np.ndarray], tmp_path: Path) -> None:
     expected = read(path=str(tmp_path / "server"))
-    for path in (tmp_path / "unpacked", tmp_path / "unpacked" / cifar.CIFAR10.folder):
+    for path in (tmp_path / "unpacked", tmp_path / "unpacked" / cifar.CIFAR10_ARCHIVE.folder):
         assert np.array_equal(read(path=str(path)), expected)
 
 
@@ -179,7 +181,7 @@ def test_the_unpacked_folder_is_the_archive(read: Callable[..., np.ndarray], tmp
 def test_a_damaged_folder_is_one_line(
     read: Callable[..., np.ndarray], tmp_path: Path, damage: bytes | None, message: str
 ) -> None:
-    file = tmp_path / "unpacked" / cifar.CIFAR10.folder / "data_batch_3"
+    file = tmp_path / "unpacked" / cifar.CIFAR10_ARCHIVE.folder / "data_batch_3"
     file.unlink()
     if damage is not None:
         file.write_bytes(damage)

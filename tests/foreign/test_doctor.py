@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from dropnas.doctor import installation, source_places, storage
-from dropnas.doctor.check import Check, Outcome
+from dropnas.doctor.check import Check, CheckResult
 from dropnas.doctor.examine import examine, line, report, require_ready, show_node, situation, stops
 from dropnas.doctor.site import Site, site
 from dropnas.errors import DropnasError
@@ -70,7 +70,7 @@ class Healthy:
 
 
 def bad(checks: list[Check]) -> list[str]:
-    return [line(check) for check in checks if check.outcome is not Outcome.PASSED]
+    return [line(check) for check in checks if check.outcome is not CheckResult.PASSED]
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def with_little_shared_memory(healthy: Healthy) -> None:
     """Docker's default."""
     healthy.configure(machine={"device": "cuda", "workers": 4})
     usage = shutil.disk_usage("/")._replace(total=64_000_000)
-    healthy.patch.setattr(storage, "SHARED", healthy.machine.folder)
+    healthy.patch.setattr(storage, "SHARED_MEMORY", healthy.machine.folder)
     healthy.patch.setattr(storage.shutil, "disk_usage", lambda path: usage)
 
 
@@ -278,7 +278,7 @@ def test_each_condition_is_found_and_named(
     healthy.options = options
     make_false(healthy)
     checks = healthy.checks()
-    found = [check for check in checks if check.outcome is not Outcome.PASSED]
+    found = [check for check in checks if check.outcome is not CheckResult.PASSED]
     assert [check.name for check in found] == [name], bad(checks)
     assert said in found[0].found + found[0].remedy and found[0].remedy
     assert stops(checks) == fatal

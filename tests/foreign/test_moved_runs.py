@@ -14,7 +14,7 @@ from dropnas.data.config import DatasetConfig
 from dropnas.pipeline.execute import execute
 from dropnas.pipeline.specs import spec
 from dropnas.pipeline.stages import code_of
-from dropnas.runs.attempts import UNKNOWN, Attempts
+from dropnas.runs.attempts import UNKNOWN_MACHINE, Attempts
 from dropnas.runs.environment import machine_name
 from dropnas.runs.files import write_json
 from dropnas.runs.identity import Run, resolved
@@ -103,4 +103,4 @@ def test_machines_are_kept_after_a_series_without_progress(tmp_path: Path) -> No
 def test_a_checkpoint_without_a_record_is_from_an_unknown_machine(tmp_path: Path, log: str) -> None:
     (tmp_path / "checkpoint-00000001.pt").write_bytes(b"a state")
     (tmp_path / "attempts.json").write_text(log)
-    assert attempt(tmp_path, "one").machines == (UNKNOWN, "one")
+    assert attempt(tmp_path, "one").machines == (UNKNOWN_MACHINE, "one")

@@ -57,7 +57,7 @@ def node(machine: Foreign, monkeypatch: pytest.MonkeyPatch) -> Foreign:
     """A node of a cluster in this process: a job, and SLURM's programs as stubs that record their arguments."""
     for name, value in {"PATH": machine.bare().programs, "SLURM_JOB_ID": 7, "NOTES": machine.folder / "notes"}.items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setattr(slurm, "USUAL", "")
+    monkeypatch.setattr(slurm, "USUAL_PATH", "")
     return machine
 
 
@@ -93,7 +93,7 @@ def test_a_node_without_scontrol_says_so(node: Foreign, capsys: pytest.CaptureFi
 def test_scontrol_is_found_where_path_does_not_lead(node: Foreign, monkeypatch: pytest.MonkeyPatch) -> None:
     (node.folder / "opt").mkdir()
     node.stub("scontrol", scontrol("RUNNING")).rename(node.folder / "opt" / "scontrol")
-    monkeypatch.setattr(slurm, "USUAL", str(node.folder / "opt"))
+    monkeypatch.setattr(slurm, "USUAL_PATH", str(node.folder / "opt"))
     (node.folder / "7").touch()
     slurm.come_back(node.folder / "7")
     assert notes(node) == ["requeue 7"]

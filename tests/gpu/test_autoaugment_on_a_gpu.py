@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 COUNT, SIDE = 150, 32
 
 
-@pytest.mark.parametrize("policy", [autoaugment.CIFAR, autoaugment.IMAGENET], ids=["CIFAR", "ImageNet"])
+@pytest.mark.parametrize("policy", [autoaugment.CIFAR_POLICY, autoaugment.IMAGENET], ids=["CIFAR", "ImageNet"])
 def test_a_gpu_gives_the_same_pixels(policy: autoaugment.Policy) -> None:
     pytest.importorskip("torchvision", reason="some operations are torchvision's")
     shape = (COUNT, 3, SIDE, SIDE)

@@ -12,7 +12,7 @@ from dropnas.config import read_parameters
 from dropnas.monitor.costs import page_cost
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
-from dropnas.report.page.write import PAGE, write_page
+from dropnas.report.page.write import PAGE_FILE, write_page
 from tests.page.made_store import publish_plan
 
 PAPER = Path(__file__).parents[2] / "params" / "paper.yaml"
@@ -36,7 +36,7 @@ def make_page(parameters: Path, root: Path, wanted: Any = lambda run: True) -> P
 @pytest.fixture(scope="session")
 def small_page(once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """Table 1, Table 4, Table 5 and all figures of the paper's protocol; two seeds, half of one space missing."""
-    return once("small-page", make_small_page) / "results/paper" / PAGE
+    return once("small-page", make_small_page) / "results/paper" / PAGE_FILE
 
 
 def make_small_page(root: Path) -> None:

@@ -28,7 +28,7 @@ from dropnas.artifacts.json_file import FURTHER, JsonFile
 from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.artifacts.metrics_file import METRICS, MetricsFile
 from dropnas.artifacts.receipt_file import ReceiptFile
-from dropnas.artifacts.search_files import EDGES, AlphasFile, Epoch, HistoryFile, SearchResultFile
+from dropnas.artifacts.search_files import ALPHA_ROWS, AlphasFile, Epoch, HistoryFile, SearchResultFile
 from dropnas.artifacts.selection_file import Candidate, SelectionFile
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.artifacts.variant_file import ORIGIN
@@ -81,7 +81,7 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
 @st.composite
 def alphas(draw: st.DrawFn, head: Any) -> Any:
     """An object with alphas of two operations, and a strategy's further parameters."""
-    rows = st.tuples(FINITE, FINITE).map(lambda row: (row,) * EDGES)
+    rows = st.tuples(FINITE, FINITE).map(lambda row: (row,) * ALPHA_ROWS)
     return head(draw(rows), draw(rows), {"temperature": draw(FINITE), "gates": draw(rows)})
 
 
@@ -267,4 +267,4 @@ def test_nobody_else_knows_the_names_of_the_files() -> None:
 
 
 def test_alphas_have_a_row_for_each_edge() -> None:
-    assert EDGES == spaces.EDGES
+    assert ALPHA_ROWS == spaces.EDGES

@@ -1,4 +1,4 @@
-"""The order of the rooms: imports lead downwards and not in circles, and file names are unique."""
+"""The order of the rooms: imports lead downwards, not in circles. Names of files, classes and constants are unique."""
 
 import ast
 import subprocess
@@ -77,6 +77,27 @@ def test_a_name_of_a_file_occurs_once() -> None:
     files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     counts = Counter(file.name for file in files)
     assert sorted(name for name, count in counts.items() if count > 1 and name not in SEVERAL) == []
+
+
+def test_a_class_or_constant_has_a_name_of_its_own() -> None:
+    counts = Counter(name for file in PACKAGE.rglob("*.py") for name in defined(ast.parse(file.read_text("utf-8"))))
+    assert sorted(name for name, count in counts.items() if count > 1) == []
+
+
+def defined(tree: ast.Module) -> Iterator[str]:
+    """The classes, constants and types that a module defines at its top level."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+            yield from (name for name in names if name.lstrip("_")[:1].isupper())
+
+
+def test_definitions_are_seen() -> None:
+    source = "class A: B = 1\nC, (D, e) = 1, (2, 3)\nF: int = 1\n_G = 2\ndef H(): I = 1\n"
+    assert list(defined(ast.parse(source))) == ["A", "C", "D", "F", "_G"]
 
 
 @pytest.mark.parametrize(

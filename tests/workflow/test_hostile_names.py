@@ -6,7 +6,7 @@ import pytest
 
 from dropnas.config import read_parameters
 from dropnas.pipeline.plan import make_plan
-from dropnas.pipeline.specs import FOLDER
+from dropnas.pipeline.specs import RUN_FOLDER
 from tests.workflow.conftest import Bench, completed, make_bench
 
 NASTY = 'it\'s $(touch pwned) `touch pwned`; touch pwned & "x" {y} {{z}} * #'
@@ -44,7 +44,7 @@ def test_the_whole_project_in_a_folder_with_a_nasty_name(nasty: Bench, tmp_path:
 def test_nasty_labels_become_plain_names(empty: Bench, label: str) -> None:
     empty.configure(methods=[{"label": label, "strategy": "dropnas", "options": {"decay": "l2"}}])
     runs = make_plan(read_parameters(empty.parameters)).runs.values()
-    assert all(FOLDER.fullmatch(str(run.folder)) for run in runs)
+    assert all(RUN_FOLDER.fullmatch(str(run.folder)) for run in runs)
 
 
 @pytest.mark.parametrize("profile", ["../up", "a b", "$(x)", "a/b", "", ".hidden", "x;y"])

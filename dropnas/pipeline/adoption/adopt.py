@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.adoption.small_cases import Case, cases
-from dropnas.pipeline.adoption.trial import Code, difference
+from dropnas.pipeline.adoption.trial import StageCode, difference
 from dropnas.pipeline.execute import execute
 from dropnas.pipeline.freeze import check, freeze
 from dropnas.pipeline.plan import depths, make_plan
@@ -42,8 +42,7 @@ from dropnas.runs.identity import Run
 from dropnas.runs.lease import lease_now
 from dropnas.runs.store import Store
 from dropnas.runs.verify import published
-
-Progress = Callable[[str], None]
+from dropnas.workspace import Progress
 
 
 @dataclass
@@ -106,7 +105,7 @@ def _adopt_stage(
     for (before, after), matched in pairs.items():
         found = cases((run for run, _ in matched), store.root) if before != after else []
         try:
-            proof = _prove(matched[0], found, Code(store.root / start / "source", after), store.root)
+            proof = _prove(matched[0], found, StageCode(store.root / start / "source", after), store.root)
         except DropnasError as error:
             done.refused.append(f"{matched[0][0].stage}: {len(matched)} runs not adopted: {error}")
             continue
@@ -154,7 +153,7 @@ def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
     return {GenotypeFile.FILE: files.get(GenotypeFile.FILE, "")} if genotype else files
 
 
-def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root: Path) -> dict[str, Any]:
+def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: StageCode, root: Path) -> dict[str, Any]:
     """Run a trial and return the manifest entry that describes it; without cases, no trial is run.
 
     Raises a DropnasError if the results differ or the old code is not available.
@@ -164,7 +163,7 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root
         return {"trial": "none: only the names of its inputs changed"}
     before = old.record["identity"]["code"]
     with old_source(old.record, root) as source:
-        found_difference = difference(run.stage, found, Code(source, before), new)
+        found_difference = difference(run.stage, found, StageCode(source, before), new)
     if found_difference:
         raise DropnasError(f"the new code gives other results: {found_difference}")
     return {"trial": "equal bytes", "cases": len(found), "old_code": before, "new_code": new.fingerprint}

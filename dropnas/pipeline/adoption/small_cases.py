@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropnas.runs.identity import Run, canonical_json, changed_defaults, left_out, resolved
+from dropnas.runs.identity import Run, canonical_json, changed_defaults, omitted_defaults, resolved
 from dropnas.space.genotype import Genotype
 
-SMALL: dict[str, dict[str, Any]] = {
+SMALL_OPTIONS: dict[str, dict[str, Any]] = {
     "search": {"cells": 3, "channels": 2, "epochs": 2, "batch_size": 16, "seed": 0},
     "retrain": {"cells": 3, "channels": 2, "epochs": 2, "batch_size": 16, "seed": 0},
     "transfer": {
@@ -79,10 +79,14 @@ def small(stage: str, config: Any) -> dict[str, Any]:
     """
     kind: type = type(config)
     whole = resolved(config)
-    unsaid = {name: value for name, value in left_out(kind).items() if name not in changed_defaults(kind)}
+    unsaid = {name: value for name, value in omitted_defaults(kind).items() if name not in changed_defaults(kind)}
     chosen = {name: value for name, value in whole.items() if name not in unsaid or value != unsaid[name]}
     limited = {name: min(whole[name], most) for name, most in AT_MOST.items() if name in whole}
-    return {**{name: value for name, value in chosen.items() if name not in GPU_ONLY}, **limited, **SMALL[stage]}
+    return {
+        **{name: value for name, value in chosen.items() if name not in GPU_ONLY},
+        **limited,
+        **SMALL_OPTIONS[stage],
+    }
 
 
 def _operations(folder: Path) -> Iterator[str]:

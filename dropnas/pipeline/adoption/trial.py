@@ -23,14 +23,14 @@ PROBE = Path(__file__).with_name("run_small_cases.py")
 
 
 @dataclass(frozen=True)
-class Code:
+class StageCode:
     """One version of a stage's code: its source folder and its fingerprint."""
 
     source: Path
     fingerprint: str
 
 
-def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
+def difference(stage: str, cases: Sequence[Case], old: StageCode, new: StageCode) -> str:
     """Describe the first case in which the old and the new code give different files; empty if there is none.
 
     Raises a DropnasError if one version of the code is not the expected one or fails on a case.
@@ -57,7 +57,7 @@ def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list
 
     Every case reads a small data set. Depending on the stage, a case also reads a genotype or a small search.
     """
-    code = Code(source, "")
+    code = StageCode(source, "")
     for data in {case.data for case in cases}:
         made = {"config": DATA[data], "inputs": [], "out": str(folder / data / "out")}
         _compute("data", [made], code, folder / f"{data}.json")
@@ -71,7 +71,7 @@ def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list
     return folders
 
 
-def _search(config: Mapping[str, Any], data: str, code: Code, folder: Path) -> str:
+def _search(config: Mapping[str, Any], data: str, code: StageCode, folder: Path) -> str:
     """Run a small search, and write the receipt that other stages need to read its supernet."""
     out = folder / "out"
     _compute("search", [{"config": config, "inputs": [data], "out": str(out)}], code, folder.with_suffix(".json"))
@@ -79,7 +79,7 @@ def _search(config: Mapping[str, Any], data: str, code: Code, folder: Path) -> s
     return str(out)
 
 
-def _compute(stage: str, listed: list[dict[str, Any]], code: Code, file: Path) -> None:
+def _compute(stage: str, listed: list[dict[str, Any]], code: StageCode, file: Path) -> None:
     write_json(file, {"stage": stage, "code": code.fingerprint, "cases": listed})
     path = os.pathsep.join(filter(None, [str(code.source), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": ""}

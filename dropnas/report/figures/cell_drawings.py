@@ -17,15 +17,15 @@ from matplotlib.path import Path as Curve
 from pandas import DataFrame
 
 from dropnas.artifacts.genotype_file import Edge
-from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels
+from dropnas.report.figures.drawing import Drawing, DrawnSeries, Facts, Panels
 from dropnas.report.figures.labels import short
 from dropnas.report.figures.sheet import INK, LETTERS
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.genotype_text import cell_in_words
 from dropnas.space.names import INPUTS
 
-KINDS = {"normal": "normal cell", "reduce": "reduction cell"}
-WIDTH, HEIGHT = 0.68, 0.32  # inches, of a node
+CELL_TITLES = {"normal": "normal cell", "reduce": "reduction cell"}
+NODE_WIDTH, NODE_HEIGHT = 0.68, 0.32  # inches, of a node
 COLUMN, STEP = 1.2, 0.42  # inches: distance between nodes, and height of an arc per node that it spans
 APEX = 0.75  # height of an arc's highest point, relative to its control points
 TITLE = 0.35  # inches, above each panel
@@ -36,7 +36,7 @@ GROUND: Any = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}  # hid
 GREEN, BLUE = "#d5ecc2", "#cfe2f3"
 
 
-def panels(series: Sequence[Drawn]) -> dict[str, Any]:
+def panels(series: Sequence[DrawnSeries]) -> dict[str, Any]:
     """The content of the panels, by data set: the genotype and the run that chose it; see `figure.json`."""
     return {
         one.panel: {"genotype": Genotype.read(one.runs[0].folder).values(), "run": one.runs[0].name} for one in series
@@ -77,26 +77,28 @@ def arcs(cell: Sequence[Edge], concat: Sequence[int]) -> DataFrame:
     for node, position, side in (("tail", "start", 1), ("head", "end", -1)):
         rivals = found["height"].abs().groupby([found[node], above])
         port = rivals.rank(method="max", ascending=False) / (rivals.transform("size") + 1)  # higher arcs: more central
-        found[position] = COLUMN * found[node] + side * WIDTH / 2 * port
+        found[position] = COLUMN * found[node] + side * NODE_WIDTH / 2 * port
     return found
 
 
 def _draw(genotypes: Mapping[str, Genotype], letters: Sequence[str] = ()) -> Figure:
     """Draw the normal cells above the reduction cells."""
-    rows = [[arcs(getattr(one, kind), getattr(one, f"{kind}_concat")) for one in genotypes.values()] for kind in KINDS]
-    names = [f"{title} {kind}" for kind in KINDS.values() for title in genotypes]
+    rows = [
+        [arcs(getattr(one, kind), getattr(one, f"{kind}_concat")) for one in genotypes.values()] for kind in CELL_TITLES
+    ]
+    names = [f"{title} {kind}" for kind in CELL_TITLES.values() for title in genotypes]
     titles = [f"({letter}) {name}" for letter, name in zip(letters, names, strict=False)] or names
-    right = COLUMN * max(found["head"].max() for row in rows for found in row) + WIDTH
-    low = [min(found["height"].min() for found in row) * APEX - HEIGHT for row in rows]
-    high = [max(found["height"].max() for found in row) * APEX + HEIGHT + 0.1 for row in rows]
+    right = COLUMN * max(found["head"].max() for row in rows for found in row) + NODE_WIDTH
+    low = [min(found["height"].min() for found in row) * APEX - NODE_HEIGHT for row in rows]
+    high = [max(found["height"].max() for found in row) * APEX + NODE_HEIGHT + 0.1 for row in rows]
     heights = [top - bottom for bottom, top in zip(low, high, strict=True)]
-    figure = Figure(figsize=((right + WIDTH) * len(genotypes), sum(heights) + TITLE * len(rows)))
+    figure = Figure(figsize=((right + NODE_WIDTH) * len(genotypes), sum(heights) + TITLE * len(rows)))
     grid = figure.subplots(len(rows), len(genotypes), squeeze=False, height_ratios=heights)
     for axes, title in zip(grid.flat, titles, strict=True):
         axes.set_title(title, loc="left")
     for line, row, bottom, top in zip(grid, rows, low, high, strict=True):
         for axes, found in zip(line, row, strict=True):
-            axes.set(xlim=(-WIDTH, right), ylim=(bottom, top), aspect="equal")
+            axes.set(xlim=(-NODE_WIDTH, right), ylim=(bottom, top), aspect="equal")
             axes.axis("off")
             _cell(axes, found)
     return figure
@@ -106,7 +108,7 @@ def _cell(axes: Axes, found: DataFrame) -> None:
     last = found["head"].max()
     names = ["$c_{k-2}$", "$c_{k-1}$", *map(str, range(last - INPUTS)), "$c_k$"]
     for arc in found.to_dict("records"):
-        foot = math.copysign(HEIGHT / 2, arc["height"])
+        foot = math.copysign(NODE_HEIGHT / 2, arc["height"])
         top = foot + arc["height"]
         curve = Curve([(arc["start"], foot), (arc["start"], top), (arc["end"], top), (arc["end"], foot)], CURVE)
         axes.add_patch(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=7, **LINE))
@@ -115,15 +117,15 @@ def _cell(axes: Axes, found: DataFrame) -> None:
     for node, name in enumerate(names):
         outer = node < INPUTS or node == last
         shape, fill = ("square,pad=0", GREEN) if outer else ("round,pad=0,rounding_size=0.08", BLUE)
-        corner = (COLUMN * node - WIDTH / 2, -HEIGHT / 2)
-        axes.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, boxstyle=shape, fc=fill, ec=INK, lw=0.7))
+        corner = (COLUMN * node - NODE_WIDTH / 2, -NODE_HEIGHT / 2)
+        axes.add_patch(FancyBboxPatch(corner, NODE_WIDTH, NODE_HEIGHT, boxstyle=shape, fc=fill, ec=INK, lw=0.7))
         axes.text(COLUMN * node, 0, name, fontsize=9, zorder=4, **LABEL)
 
 
 def _facts(content: Panels) -> Facts:
     for panel, shown in content.items():
-        for kind, name in KINDS.items():
+        for kind, name in CELL_TITLES.items():
             yield panel, name, cell_in_words(shown["genotype"][kind])
 
 
-CELLS = Drawing(panels, draw, ("Data", "Cell", "Edges"), _facts)
+CELL_DRAWINGS = Drawing(panels, draw, ("Data", "Cell", "Edges"), _facts)

@@ -17,16 +17,16 @@ from matplotlib.lines import Line2D
 from dropnas.analysis.finished_runs import require_stage
 from dropnas.analysis.summary import summarise
 from dropnas.artifacts.clusters_file import ClustersCell, ClustersFile
-from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels, number
+from dropnas.report.figures.drawing import Drawing, DrawnSeries, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
 from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, settle
 
 POSITIONS = ("first", "last")
-MARKERS = "os^Dvp"
-WIDTH, ROW = 7.2, 3.55  # inches
+OPERATION_MARKERS = "os^Dvp"
+CLUSTERS_WIDTH, CLUSTERS_ROW = 7.2, 3.55  # inches
 
 
-def panels(series: Sequence[Drawn]) -> dict[str, Any]:
+def panels(series: Sequence[DrawnSeries]) -> dict[str, Any]:
     """The content of the panels, by data set; see `figure.json`."""
     content = {}
     for one in series:
@@ -44,7 +44,7 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """Draw a row for each data set, with its first cell on the left and its last cell on the right."""
-    figure = Figure(figsize=(WIDTH, ROW * len(content)))
+    figure = Figure(figsize=(CLUSTERS_WIDTH, CLUSTERS_ROW * len(content)))
     grid = figure.subplots(len(content), len(POSITIONS), squeeze=False)
     shown = [(titles[role], panel, position) for role, panel in content.items() for position in POSITIONS]
     cells = [panel["cells"][position] for _, panel, position in shown]
@@ -81,7 +81,9 @@ def _points(axes: Axes, cell: Mapping[str, Any], sentence: str) -> None:
         axes.plot(*zip(points[labels == label].mean(axis=0), point, strict=True), color=GREY, lw=0.5, ls=":", zorder=1)
         colour = COLOURS[label % len(COLOURS)]
         face, edge = (colour, "white") if name in cell["parameterised"] else ("white", colour)
-        axes.plot(*point, MARKERS[label % len(MARKERS)], ms=7.5, mfc=face, mec=edge, mew=1.2, zorder=2)
+        axes.plot(
+            *point, OPERATION_MARKERS[label % len(OPERATION_MARKERS)], ms=7.5, mfc=face, mec=edge, mew=1.2, zorder=2
+        )
     first, second = (f"principal component {k + 1} ({100 * part:.0f} %)" for k, part in enumerate(cell["explained"]))
     axes.set_xlabel(f"{first}\n\n{sentence}")
     axes.set_ylabel(second)
@@ -101,7 +103,7 @@ def _sentence(found: Mapping[str, Any]) -> str:
 
 def _legend(figure: Figure, clusters: int) -> None:
     """Draw the legend: shapes are clusters; filled points are parameterised operations."""
-    forms = [(MARKERS[k % len(MARKERS)], "#bbbbbb", f"cluster {k + 1}") for k in range(clusters)]
+    forms = [(OPERATION_MARKERS[k % len(OPERATION_MARKERS)], "#bbbbbb", f"cluster {k + 1}") for k in range(clusters)]
     forms += [("o", INK, "parameterised (O$_p$)"), ("o", "white", "not (O$_{np}$)")]
     handles = [Line2D([], [], ls="", marker=form, mfc=face, mec=INK, label=label) for form, face, label in forms]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(forms), fontsize=7, handletextpad=0.2)
@@ -114,5 +116,12 @@ def _facts(content: Panels) -> Facts:
             yield panel, f"{position} cell", *(number(one[name]) for name in values), f"{one['n']}"
 
 
-HEAD = ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Share of seeds with a lone point", "n")
-CLUSTERS = Drawing(panels, draw, HEAD, _facts)
+CLUSTER_COLUMNS = (
+    "Data",
+    "Cell",
+    "Silhouette of parameterised operations",
+    "Deviation",
+    "Share of seeds with a lone point",
+    "n",
+)
+CLUSTER_PLOTS = Drawing(panels, draw, CLUSTER_COLUMNS, _facts)

@@ -15,17 +15,17 @@ from matplotlib.figure import Figure
 
 from dropnas.analysis.finished_runs import require_stage
 from dropnas.artifacts.correlation_file import CorrelationFile
-from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels, number
+from dropnas.report.figures.drawing import Drawing, DrawnSeries, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, settle
 from dropnas.report.printed import PRINTED_CORRELATIONS
 from dropnas.space.names import PARAMETERISED
 
-WIDTH, HEIGHT = 4.2, 4.6  # inches; the width is that of one panel
+PANEL_WIDTH, CORRELATIONS_HEIGHT = 4.2, 4.6  # inches; the width is that of one panel
 NOT_THERE = "\nthe edge is not in the best cell;\nit takes the place of its node's weaker one"
 
 
-def panels(series: Sequence[Drawn]) -> dict[str, Any]:
+def panels(series: Sequence[DrawnSeries]) -> dict[str, Any]:
     """The content of the panels, by edge: correlation.json and the name of the run."""
     content = {}
     for one in series:
@@ -36,7 +36,7 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """Draw the edges side by side."""
-    figure = Figure(figsize=(WIDTH * len(content), HEIGHT))
+    figure = Figure(figsize=(PANEL_WIDTH * len(content), CORRELATIONS_HEIGHT))
     grid = figure.subplots(1, len(content), squeeze=False)[0]
     for axes, letter, (edge, panel) in zip(grid, LETTERS, content.items(), strict=False):
         axes.set_title(f"({letter}) on edge E({edge})")

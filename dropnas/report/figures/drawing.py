@@ -6,14 +6,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from dropnas.analysis.finished_runs import Run
+from dropnas.analysis.finished_runs import FinishedRun
 
 Panels = Mapping[str, Any]
 Facts = Iterator[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnSeries:
     """A series of the configuration with its runs.
 
     Attributes:
@@ -25,7 +25,7 @@ class Drawn:
     panel: str
     name: str
     label: str
-    runs: tuple[Run, ...]
+    runs: tuple[FinishedRun, ...]
     reproduction: bool = False
 
     @property
@@ -45,15 +45,15 @@ class Drawing:
         facts: the lines of that table.
     """
 
-    panels: Callable[[Sequence[Drawn]], dict[str, Any]]
+    panels: Callable[[Sequence[DrawnSeries]], dict[str, Any]]
     draw: Callable[[Panels, Mapping[str, str]], Figure]
     head: tuple[str, ...]
     facts: Callable[[Panels], Facts]
 
 
-def by_panel(series: Iterable[Drawn]) -> dict[str, list[Drawn]]:
+def by_panel(series: Iterable[DrawnSeries]) -> dict[str, list[DrawnSeries]]:
     """The series of each panel, in the order of the panels."""
-    panels: dict[str, list[Drawn]] = {}
+    panels: dict[str, list[DrawnSeries]] = {}
     for one in series:
         panels.setdefault(one.panel, []).append(one)
     return panels

@@ -9,19 +9,19 @@ those of the trainings behind it, which are found through the receipts.
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from dropnas.analysis.finished_runs import Run, distinct, read_run
+from dropnas.analysis.finished_runs import FinishedRun, distinct, read_run
 from dropnas.artifacts.figure_file import FigureFacts, FigureFile
 from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.extension import load
 from dropnas.report.config import FigureConfig
-from dropnas.report.figures.drawing import Drawing, Drawn, by_panel
+from dropnas.report.figures.drawing import Drawing, DrawnSeries, by_panel
 from dropnas.report.figures.sheet import METADATA, footer, save, style
+from dropnas.runs.parts import GPU_STAGES
 from dropnas.workspace import Workspace
 
-TRAINED = ("search", "retrain", "transfer", "clusters")
-NO_REPRODUCTION = (
+FIGURE_REMARK = (
     "Not a reproduction of the paper: profile '{profile}' uses other data or other sizes. Panels keep the paper's "
     "names only to show which of its panels they correspond to."
 )
@@ -69,11 +69,11 @@ def foot(content: FigureFile) -> list[str]:
         f"Data: {', '.join(content.data) or 'not recorded'}. "
         f"Hardware: {', '.join(content.hardware) or 'not recorded'}."
     )
-    warning = [] if content.reproduction else [NO_REPRODUCTION.format(profile=content.profile)]
+    warning = [] if content.reproduction else [FIGURE_REMARK.format(profile=content.profile)]
     return [facts, *warning]
 
 
-def _drawn(config: FigureConfig, runs: Sequence[Run]) -> list[Drawn]:
+def _drawn(config: FigureConfig, runs: Sequence[FinishedRun]) -> list[DrawnSeries]:
     if not config.series:
         raise DropnasError("no series to draw", where=config.figure)
     made = []
@@ -82,11 +82,11 @@ def _drawn(config: FigureConfig, runs: Sequence[Run]) -> list[Drawn]:
             where = f"{config.figure}, panel {one.panel!r}, series {one.name!r}"
             raise DropnasError(f"runs {list(one.runs)} of {len(runs)} inputs", where=where)
         own = tuple(runs[position] for position in one.runs)
-        made.append(Drawn(one.panel, one.name, one.label, own, config.reproduction))
+        made.append(DrawnSeries(one.panel, one.name, one.label, own, config.reproduction))
     return made
 
 
-def _title(panel: str, series: Iterable[Drawn]) -> str:
+def _title(panel: str, series: Iterable[DrawnSeries]) -> str:
     """The title of a panel: the paper's data set and, if it differs, the data set used instead."""
     if panel not in ROLES:
         return panel
@@ -95,7 +95,7 @@ def _title(panel: str, series: Iterable[Drawn]) -> str:
     return paper if data in ((panel,), ()) else f"{', '.join(data)} as {paper}"
 
 
-def _trainings_behind(runs: Iterable[Run]) -> list[Run]:
+def _trainings_behind(runs: Iterable[FinishedRun]) -> list[FinishedRun]:
     """Find the runs that trained or analysed a network, starting from the given runs and following their inputs.
 
     The inputs of such a run are not followed further. Inputs that are no longer on disk are left out.
@@ -103,8 +103,8 @@ def _trainings_behind(runs: Iterable[Run]) -> list[Run]:
     return list({run.folder: run for one in runs for run in _behind(one)}.values())
 
 
-def _behind(run: Run) -> Iterator[Run]:
-    if run.stage in TRAINED:
+def _behind(run: FinishedRun) -> Iterator[FinishedRun]:
+    if run.stage in GPU_STAGES:
         yield run
         return
     for name in ReceiptFile.read(run.folder).inputs:

@@ -16,9 +16,9 @@ from dropnas.report.figures.sheet import GREY, INK
 
 RADII = (7.0, 13.0, 20.0, 29.0, 40.0)  # points (1/72 inch), like all lengths here
 ANGLES = tuple(math.radians(angle) for angle in (0, 180, 90, 270, 45, 135, 225, 315, 20, 160, 200, 340))
-MARKER = 4.5  # half the side of the square that a marker covers
+MARKER_RADIUS = 4.5  # half the side of the square that a marker covers
 TIED = 10.0  # a label farther away than this is joined to its point
-STYLE: Any = {
+LABEL_STYLE: Any = {
     "textcoords": "offset points",
     "fontsize": 7,
     "color": INK,
@@ -47,9 +47,11 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Seque
     scale = 72 / axes.figure.dpi
     at = scale * axes.transData.transform(points)
     frame = Bbox(scale * axes.get_window_extent().get_points())
-    taken = [Bbox.from_bounds(x - MARKER, y - MARKER, 2 * MARKER, 2 * MARKER) for x, y in at]
+    taken = [
+        Bbox.from_bounds(x - MARKER_RADIUS, y - MARKER_RADIUS, 2 * MARKER_RADIUS, 2 * MARKER_RADIUS) for x, y in at
+    ]
     for (x, y), point, text in zip(at, points, texts, strict=True):
-        note = axes.annotate(text, point, (0, 0), **STYLE)
+        note = axes.annotate(text, point, (0, 0), **LABEL_STYLE)
         extent = note.get_window_extent()
         note.remove()
         width, height = scale * extent.width, scale * extent.height
@@ -62,7 +64,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Seque
             if cost < best:
                 best, chosen, offset, tie = cost, box, (dx, dy), TIE if radius > TIED else None
         taken.append(chosen)
-        axes.annotate(text, point, offset, **STYLE, arrowprops=tie)
+        axes.annotate(text, point, offset, **LABEL_STYLE, arrowprops=tie)
 
 
 def overlap(one: Bbox, other: Bbox) -> float:

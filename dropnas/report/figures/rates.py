@@ -16,51 +16,51 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropnas.analysis.comparison import printed_sample
-from dropnas.analysis.drop_rates import SPECIAL, effective, of_rate
+from dropnas.analysis.drop_rates import RATES_OF_METHODS, effective, of_rate
 from dropnas.analysis.finished_runs import read_training
 from dropnas.analysis.summary import summarise
-from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels, by_panel
+from dropnas.report.figures.drawing import Drawing, DrawnSeries, Facts, Panels, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS
 from dropnas.report.printed import printed_cell
 
 NAMES = {"one-level-darts": "one-level DARTS", "drop-rate-0.75": "as ProxylessNAS", "drop-rate-0.875": "as SNAS"}
-WIDTH, HEIGHT = 9.6, 3.8  # inches; a single panel is half as wide
-PRINTED = {  # table, row and column in which the paper prints a point of its curves
+RATES_WIDTH, RATES_HEIGHT = 9.6, 3.8  # inches; a single panel is half as wide
+PRINTED_POINTS = {  # table, row and column in which the paper prints a point of its curves
     "one-level-darts": ("table4", "{}/original", "one-level-darts"),
     "3e-05": ("table4", "{}/original", "dropnas"),
     "1e-05": ("table5", "1e-5", "1e-5"),  # equal rates, on CIFAR-10
     "0.0001": ("table5", "1e-4", "1e-4"),
 }
-KINDS: dict[str, dict[str, Any]] = {  # from left to right
+POINT_STYLES: dict[str, dict[str, Any]] = {  # from left to right
     "paper": {"label": "the paper", "marker": "D", "ls": "", "color": COLOURS[1], "ms": 4},
     "best": {"label": "ours, best on test", "marker": "o", "color": COLOURS[0], "ms": 5, "zorder": 3},
     "final": {"label": "ours, final epoch", "marker": "s", "ls": "--", "color": GREY, "mfc": "white", "ms": 4},
 }
-APART = 0.15  # distance between two kinds of points at the same rate; neighbouring rates are 1 apart
+POINT_OFFSET = 0.15  # distance between two kinds of points at the same rate; neighbouring rates are 1 apart
 
 
-def panels(series: Sequence[Drawn]) -> dict[str, Any]:
+def panels(series: Sequence[DrawnSeries]) -> dict[str, Any]:
     """The content of the panels, by data set: errors in percent for each rate and method; see `figure.json`."""
     return {panel: [_point(one) for one in ones] for panel, ones in by_panel(series).items()}
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """Draw the data sets side by side, each with the curve and, to its right, the three p_d of other methods."""
-    figure = Figure(figsize=(WIDTH * (1 if len(content) > 1 else 0.55), HEIGHT))
+    figure = Figure(figsize=(RATES_WIDTH * (1 if len(content) > 1 else 0.55), RATES_HEIGHT))
     grid = figure.subplots(1, len(content), squeeze=False)[0]
     for axes, letter, (role, points) in zip(grid, LETTERS, content.items(), strict=False):
         axes.set_title(f"({letter}) {titles[role]}", loc="left")
         axes.set_xlabel("drop path rate r, and methods with another p$_d$")
         axes.set_ylabel("test accuracy (%)")
         _axis(axes, points)
-        for shift, kind in zip((-APART, 0, APART), KINDS, strict=True):
+        for shift, kind in zip((-POINT_OFFSET, 0, POINT_OFFSET), POINT_STYLES, strict=True):
             _marks(axes, points, kind, shift)
     legend = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(legend.values(), legend, loc="outside upper center", ncols=len(KINDS), fontsize=7)
+    figure.legend(legend.values(), legend, loc="outside upper center", ncols=len(POINT_STYLES), fontsize=7)
     return figure
 
 
-def _point(series: Drawn) -> dict[str, Any]:
+def _point(series: DrawnSeries) -> dict[str, Any]:
     errors = [read_training(run).top1 for run in series.runs]
     return {
         "name": series.name,
@@ -75,7 +75,7 @@ def _point(series: Drawn) -> dict[str, Any]:
 
 def _printed(role: str, name: str) -> dict[str, float] | None:
     """Mean and sample standard deviation of the error that the paper prints for a series; None if it prints none."""
-    table, row, column = PRINTED.get(name, ("", "", ""))
+    table, row, column = PRINTED_POINTS.get(name, ("", "", ""))
     if not table or (table == "table5" and role != "cifar10"):
         return None
     cell = printed_cell(table, row.format(role), column)
@@ -109,7 +109,7 @@ def _p_d(point: Mapping[str, Any]) -> str:
     """The nominal p_d and, for a method without a rate, a second line with the effective p_d after resampling."""
     if point["rate"] is not None:
         return f"{of_rate(point['rate']):.3f}"
-    p_d = SPECIAL.get(point["name"], 0.0)
+    p_d = RATES_OF_METHODS.get(point["name"], 0.0)
     return f"{p_d:g}\n({effective(p_d):.2f})" if p_d else "0\n"
 
 
@@ -117,7 +117,7 @@ def _marks(axes: Axes, points: Sequence[Mapping[str, Any]], kind: str, shift: fl
     """Draw the mean and deviation of one kind of accuracy; a line joins the rates, but not the other methods."""
     moments = np.array([_moments(point[kind]) for point in points])
     methods = np.array([point["rate"] is None for point in points])
-    at, style = np.arange(len(points)) + shift, {**KINDS[kind], "lw": 0.9, "capsize": 2.5}
+    at, style = np.arange(len(points)) + shift, {**POINT_STYLES[kind], "lw": 0.9, "capsize": 2.5}
     if np.isfinite(moments).any():
         axes.errorbar(at[~methods], *moments[~methods].T, **style)
         axes.errorbar(at[methods], *moments[methods].T, **{**style, "ls": "", "label": ""})
@@ -140,5 +140,12 @@ def _facts(content: Panels) -> Facts:
             yield panel, one["label"], *accuracies, f"{len(one['best'])}"
 
 
-HEAD = ("Data", "Drop path rate", "Accuracy, best on test (%)", "Accuracy, final epoch (%)", "The paper's (%)", "n")
-RATES = Drawing(panels, draw, HEAD, _facts)
+RATE_COLUMNS = (
+    "Data",
+    "Drop path rate",
+    "Accuracy, best on test (%)",
+    "Accuracy, final epoch (%)",
+    "The paper's (%)",
+    "n",
+)
+RATE_CURVES = Drawing(panels, draw, RATE_COLUMNS, _facts)

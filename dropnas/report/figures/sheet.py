@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from dropnas.errors import DropnasError
 
-STYLE: Any = {
+SHEET_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 9,
@@ -48,7 +48,7 @@ LETTERS = (*ascii_lowercase, *("a" + letter for letter in ascii_lowercase))
 
 def style() -> AbstractContextManager[None]:
     """Return the context manager in which a figure must be drawn and saved."""
-    return matplotlib.rc_context(STYLE)
+    return matplotlib.rc_context(SHEET_STYLE)
 
 
 def settle(figure: Figure) -> None:

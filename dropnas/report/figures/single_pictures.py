@@ -10,7 +10,7 @@ from dropnas.report.figures.sheet import footer, require_format, save, style
 from dropnas.report.figures.trajectories import draw_search
 from dropnas.space.published import load_genotype
 
-PICTURES = Path("results", "pictures")
+PICTURES_FOLDER = Path("results", "pictures")
 
 
 def draw_cells(genotype: str, out: Path | None) -> Path:
@@ -29,7 +29,7 @@ def draw_cells(genotype: str, out: Path | None) -> Path:
     cells = load_genotype(genotype)
     name = "genotype" if genotype.lstrip().startswith(("{", "[")) else Path(genotype).resolve().stem
     plain = re.sub(r"[^\w.+-]+", "-", name) or "genotype"
-    file = require_format(out or PICTURES / f"{plain}.svg")
+    file = require_format(out or PICTURES_FOLDER / f"{plain}.svg")
     with style():
         save(draw_genotype(name, cells), file)
     return file
@@ -48,7 +48,7 @@ def draw_trajectory(search: Path, out: Path | None) -> Path:
     if not search.is_dir():
         raise DropnasError("no such folder", where=search, remedy="name the folder of a search, runs/search/…")
     run = read_run(search.resolve())
-    file = require_format(out or PICTURES / f"{run.name}-trajectory.svg")
+    file = require_format(out or PICTURES_FOLDER / f"{run.name}-trajectory.svg")
     with style():
         figure = draw_search(run)
         footer(figure, [f"Data: {run.data}. Hardware: {run.device}."])

@@ -16,20 +16,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame, Series, concat
 
-from dropnas.analysis.finished_runs import Run, require_stage
-from dropnas.analysis.trajectory import KINDS, Trajectory, trajectory
+from dropnas.analysis.finished_runs import FinishedRun, require_stage
+from dropnas.analysis.trajectory import CELL_KINDS, Trajectory, trajectory
 from dropnas.artifacts.search_files import HistoryFile
 from dropnas.errors import DropnasError
-from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels, by_panel, number
+from dropnas.report.figures.drawing import Drawing, DrawnSeries, Facts, Panels, by_panel, number
 from dropnas.report.figures.labels import short
 from dropnas.report.figures.sheet import COLOURS, LETTERS
 from dropnas.space.names import PAPER_GROUP
 
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-MARKERS = "osD^v<>P"
-WIDTH, ROW = 9.6, 2.6  # inches; ROW is the height of a row of panels
+METHOD_MARKERS = "osD^v<>P"
+TRAJECTORIES_WIDTH, TRAJECTORIES_ROW = 9.6, 2.6  # inches; ROW is the height of a row of panels
 ABREAST = 4  # panels in a row
-NUMBERS = {
+PANEL_LABELS = {
     "entropy_normal": "entropy of the weights, normal cell (nats)",
     "entropy_reduce": "entropy of the weights, reduction cell (nats)",
     "skips_normal": "skip-connects kept, normal cell",
@@ -38,7 +38,7 @@ NUMBERS = {
 Weights = tuple[str, Mapping[str, Sequence[float]]]  # title of a panel, and the weight of each operation by epoch
 
 
-def panels(series: Sequence[Drawn]) -> dict[str, Any]:
+def panels(series: Sequence[DrawnSeries]) -> dict[str, Any]:
     """The content of the panels, by data set and method; see `figure.json`."""
     return {panel: [_method(one.name, one.label, one.runs) for one in ones] for panel, ones in by_panel(series).items()}
 
@@ -46,7 +46,7 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """For each data set, draw rows with the weights of each method, then the other quantities."""
     rows = [1 + -(-len(methods) // ABREAST) for methods in content.values()]
-    figure, letters = Figure(figsize=(WIDTH, ROW * sum(rows))), iter(LETTERS)
+    figure, letters = Figure(figsize=(TRAJECTORIES_WIDTH, TRAJECTORIES_ROW * sum(rows))), iter(LETTERS)
     parts = figure.subfigures(len(content), 1, squeeze=False, height_ratios=rows)[:, 0]
     for part, (role, methods) in zip(parts, content.items(), strict=True):
         weights = [(f"{titles[role]}\n{one['label']}, normal cell", one["p_normal"]) for one in methods]
@@ -54,16 +54,16 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     return figure
 
 
-def draw_search(run: Run) -> Figure:
+def draw_search(run: FinishedRun) -> Figure:
     """Draw a single search: the weights of both kinds of cell, and the other quantities."""
-    figure = Figure(figsize=(WIDTH, 2 * ROW))
+    figure = Figure(figsize=(TRAJECTORIES_WIDTH, 2 * TRAJECTORIES_ROW))
     method = _method("", run.name, [run])
-    weights = [(f"{run.name}\n{kind} cell", method[f"p_{kind}"]) for kind in KINDS]
+    weights = [(f"{run.name}\n{kind} cell", method[f"p_{kind}"]) for kind in CELL_KINDS]
     _part(figure, weights, [method], iter(LETTERS))
     return figure
 
 
-def read_trajectory(run: Run) -> Trajectory:
+def read_trajectory(run: FinishedRun) -> Trajectory:
     """The trajectory of a finished search. Raises a DropnasError if the run is not a search or is damaged."""
     history = HistoryFile.read(require_stage(run, "search").folder)
     return trajectory(history.operations, history.epochs)
@@ -80,20 +80,20 @@ def _part(part: Any, weights: Sequence[Weights], methods: Sequence[Mapping[str, 
     for axes in grid[len(weights) :]:
         axes.axis("off")
     grid[0].set_ylabel("weight", fontsize=7)
-    for axes, (key, label) in zip(lower.subplots(1, len(NUMBERS)), NUMBERS.items(), strict=True):
+    for axes, (key, label) in zip(lower.subplots(1, len(PANEL_LABELS)), PANEL_LABELS.items(), strict=True):
         axes.set_title(f"({next(letters)}) {label}", loc="left", fontsize=6.5)
         _numbers(axes, methods, key)
     lower.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5, handlelength=3.2)
 
 
-def _method(name: str, label: str, runs: Sequence[Run]) -> dict[str, Any]:
+def _method(name: str, label: str, runs: Sequence[FinishedRun]) -> dict[str, Any]:
     """Mean and range of each quantity at each epoch, over the searches of one method; weights have only a mean."""
     found = [read_trajectory(run) for run in runs]
     if len({tuple(one.operations) for one in found}) > 1:
         raise DropnasError("its searches differ in operations", where=f"trajectories, {label}")
     changes = [DataFrame([one.normal.changes, one.reduce.changes], dtype=float).sum(skipna=False) for one in found]
     content: dict[str, Any] = {"name": name, "label": label, "changes": _range(changes)}
-    for kind in KINDS:
+    for kind in CELL_KINDS:
         cells = [getattr(one, kind) for one in found]
         weights = concat([DataFrame(cell.mean_p, columns=found[0].operations) for cell in cells])
         content[f"p_{kind}"] = weights.groupby(level=0).mean().to_dict("list")
@@ -116,7 +116,7 @@ def _operations(axes: Axes, p: Mapping[str, Sequence[float]]) -> None:
     for index, (name, line) in enumerate(p.items()):
         form: Any = {
             "ls": LINES[index % PAPER_GROUP],
-            "marker": MARKERS[index % len(MARKERS)],
+            "marker": METHOD_MARKERS[index % len(METHOD_MARKERS)],
             "ms": 3.5,
             "markevery": [-1],
         }
@@ -156,5 +156,5 @@ def _facts(content: Panels) -> Facts:
             yield panel, one["label"], *map(number, (first, last, skips, changes))
 
 
-HEAD = ("Data", "Method", "Entropy at start", "Entropy at end", "Skip-connects at end", "Changes")
-TRAJECTORIES = Drawing(panels, draw, HEAD, _facts)
+TRAJECTORY_COLUMNS = ("Data", "Method", "Entropy at start", "Entropy at end", "Skip-connects at end", "Changes")
+TRAJECTORIES = Drawing(panels, draw, TRAJECTORY_COLUMNS, _facts)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dropnas.analysis.claim_tests import Outcome
+from dropnas.analysis.claim_tests import ClaimOutcome
 from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult
 from dropnas.data.config import ROLES
 from dropnas.report.page.phrases import count, listed
@@ -15,7 +15,7 @@ from dropnas.report.verdicts import BEST_ON_TEST
 TEST_RUN = "Test run on small data. Do not compare these numbers with the paper's."
 NOT_SHOWN = "Neither confirmed nor refuted: none of the paper's {claims} is shown to hold, and none is contradicted."
 TOO_FEW = "None of the paper's {claims} can be judged yet: too few runs are done."
-DROPNAS = {  # table cells for the headline number of each data set; the first cell with runs is used
+HEADLINE_CELLS = {  # table cells for the headline number of each data set; the first cell with runs is used
     "cifar10": (
         ("table1", "dropnas", "error"),
         ("table4", "cifar10/original", "dropnas"),
@@ -29,12 +29,12 @@ DROPNAS = {  # table cells for the headline number of each data set; the first c
     "imagenet": (("table3", "dropnas-cifar10", "top1"),),
 }
 VERBS = {  # singular and plural, in the order of the sentence
-    Outcome.HOLDS: ("holds", "hold"),
-    Outcome.CONTRADICTED: ("is contradicted", "are contradicted"),
+    ClaimOutcome.HOLDS: ("holds", "hold"),
+    ClaimOutcome.CONTRADICTED: ("is contradicted", "are contradicted"),
     "agrees": ("agrees with ours", "agree with ours"),
     "differs": ("differs", "differ"),
-    Outcome.UNDECIDED: ("is undecided", "are undecided"),
-    Outcome.TOO_FEW: ("has too few runs", "have too few runs"),
+    ClaimOutcome.UNDECIDED: ("is undecided", "are undecided"),
+    ClaimOutcome.TOO_FEW: ("has too few runs", "have too few runs"),
 }
 
 
@@ -68,8 +68,8 @@ def answer(claims: Sequence[ClaimResult], verdicts: Sequence[CellVerdict], repro
         verdicts: verdicts on the numbers of all tables.
         reproduction: whether the numbers may be compared with the paper's.
     """
-    tally = {str(word): sum(one.outcome == word for one in claims) for word in Outcome}
-    headlines = tuple(_headline(data, verdicts, reproduction) for data in DROPNAS)
+    tally = {str(word): sum(one.outcome == word for one in claims) for word in ClaimOutcome}
+    headlines = tuple(_headline(data, verdicts, reproduction) for data in HEADLINE_CELLS)
     if not reproduction:
         return Answer(TEST_RUN, "", tally, headlines)
     return Answer(_sentence(tally), _numbers(verdicts), tally, headlines)
@@ -78,11 +78,11 @@ def answer(claims: Sequence[ClaimResult], verdicts: Sequence[CellVerdict], repro
 def _sentence(tally: Mapping[str, int]) -> str:
     """ "Of the paper's 9 claims, 4 hold, 1 is contradicted and 4 are undecided." """
     total = sum(tally.values())
-    if total and tally[Outcome.TOO_FEW] == total:
+    if total and tally[ClaimOutcome.TOO_FEW] == total:
         return TOO_FEW.format(claims=count(total, "claim"))
-    if tally[Outcome.UNDECIDED] == total:
+    if tally[ClaimOutcome.UNDECIDED] == total:
         return NOT_SHOWN.format(claims=count(total, "claim"))
-    shown = {word: number for word, number in tally.items() if number or word != Outcome.TOO_FEW}
+    shown = {word: number for word, number in tally.items() if number or word != ClaimOutcome.TOO_FEW}
     return f"Of the paper's {count(total, 'claim')}, {_parts(shown)}."
 
 
@@ -102,11 +102,11 @@ def _headline(data: str, verdicts: Sequence[CellVerdict], reproduction: bool) ->
     means = [one for one in verdicts if one.kind != "best" and one.quantity.endswith(BEST_ON_TEST)]
     own = {(one.table, one.row, one.column): one for one in means}
     name = ROLES[data].printed
-    for key in DROPNAS[data]:
+    for key in HEADLINE_CELLS[data]:
         if one := own.get(key):
             ours = one.ours_text.partition(" (n=")[0]
             if reproduction:
                 return Headline(name, ours, one.n, one.paper_text, str(one.verdict), anchor(*key))
             return Headline(f"In place of {name}", ours, one.n, anchor=anchor(*key))
-    printed = printed_cell(*DROPNAS[data][0]).text if reproduction else ""
+    printed = printed_cell(*HEADLINE_CELLS[data][0]).text if reproduction else ""
     return Headline(name, paper=printed.partition(" (")[2].rstrip(")") or printed)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dropnas.analysis.finished_runs import read_run
 from dropnas.parsing import parse
-from dropnas.report.config import Entry, PublishedConfig, PublishedEntry, TableConfig
+from dropnas.report.config import PublishedConfig, PublishedEntry, TableConfig, TrainedCell
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
 from dropnas.report.printed import Layout, layout
@@ -128,7 +128,7 @@ def _at(runs: Sequence[int], position: Mapping[int, int]) -> tuple[int, ...]:
     return tuple(position[at] for at in runs if at in position)
 
 
-def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
+def _named(paper: Layout, entries: Sequence[TrainedCell]) -> list[TrainedCell]:
     """The entries whose row and column have a label, from the paper or from another entry."""
     rows, columns = known_keys(paper, "rows"), known_keys(paper, "columns")
     named_rows = rows | {entry.row for entry in entries if entry.column in columns}

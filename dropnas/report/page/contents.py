@@ -12,6 +12,7 @@ from dropnas.parsing import parse
 from dropnas.report import looked
 from dropnas.report.claims import BEYOND, claims
 from dropnas.report.compare_results import Other, compare
+from dropnas.report.config import ARCHITECTURES
 from dropnas.report.count_texts import frame as counts_frame
 from dropnas.report.page import deviations, runs_frame
 from dropnas.report.page.answer import answer
@@ -22,13 +23,13 @@ from dropnas.report.page.figures import page_figures
 from dropnas.report.page.planned import Content
 from dropnas.report.page.progress import CostOf, progress
 from dropnas.report.page.selections import selections
-from dropnas.report.page.survey import Found, State, survey
+from dropnas.report.page.survey import Found, PlannedState, survey
 from dropnas.report.page.tables import PageTable, page_table
-from dropnas.report.published_table import ARCHITECTURES, read_counts
+from dropnas.report.published_table import read_counts
 from dropnas.report.table import Table, data, warning
 from dropnas.report.verdicts import verdicts
+from dropnas.runs.parts import TRAINING_STAGES
 
-TRAININGS = ["search", "retrain", "transfer"]
 Contents = SimpleNamespace  # the sections of the page, by the names that the templates use
 
 
@@ -60,7 +61,7 @@ def gather(plan: Content, root: Path, cost_of: CostOf, other: Other | None = Non
         bar=_bar(default),
         answer=answer(paper, numbers, plan.reproduction),
         progress=progress(default, cost),
-        counts={str(state): int((default["state"] == state).sum()) for state in State},
+        counts={str(state): int((default["state"] == state).sum()) for state in PlannedState},
         claims=paper,
         beyond=beyond,
         looks=looks,
@@ -93,7 +94,7 @@ def _of_paper(table: Table) -> bool:
 
 def _bar(default: DataFrame) -> SimpleNamespace:
     """The content of the banner at the top."""
-    trained = runs_frame.done(default[default["stage"].isin(TRAININGS)])
+    trained = runs_frame.done(default[default["stage"].isin(TRAINING_STAGES)])
     return SimpleNamespace(
         seeds=default.loc[default["stage"] == "search", "seed"].nunique(),
         hardware=", ".join(sorted({*trained["device"]} - {""})),

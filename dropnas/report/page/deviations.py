@@ -12,14 +12,13 @@ from typing import Any
 import yaml
 from pandas import DataFrame
 
-from dropnas.analysis.drop_rates import SPECIAL, effective
+from dropnas.analysis.drop_rates import RATES_OF_METHODS, effective
 from dropnas.data.config import ROLES
 from dropnas.report.page.planned import Planned
-from dropnas.space.names import PAPER_GROUP
+from dropnas.space.names import GROUP_RATES, PAPER_GROUP
 from dropnas.space.spaces import find_space
 
 RATE = 3e-5  # the default rate of DropNAS
-RATES = ("rate_parameterised", "rate_non_parameterised")
 
 
 def deviations(runs: Sequence[Planned]) -> DataFrame:
@@ -52,11 +51,11 @@ def drop_rates(runs: Sequence[Planned]) -> DataFrame:
 
 def _nominal(run: Planned) -> Iterator[tuple[float, int]]:
     strategy, options = run.config["strategy"], run.config["options"]
-    if SPECIAL.get(strategy):
-        yield SPECIAL[strategy], PAPER_GROUP
+    if RATES_OF_METHODS.get(strategy):
+        yield RATES_OF_METHODS[strategy], PAPER_GROUP
     if strategy == "dropnas":
         groups = find_space(run.config["space"]).groups
-        for name, group in zip(RATES, groups, strict=True):
+        for name, group in zip(GROUP_RATES, groups, strict=True):
             size = PAPER_GROUP if options.get("drop_probability") == "released" else len(group)
             yield round(float(options.get(name, RATE)) ** (1 / size), 4), len(group)
 

@@ -12,11 +12,11 @@ from dropnas.report.config import TARGETS
 from dropnas.report.table import Table
 from dropnas.report.verdicts import margin
 
-MARKS = re.compile("(?<=[A-Za-z)])[¹²³⁴†\N{ASTERISK OPERATOR}]+$")  # marks that a caption of the paper explains
+CAPTION_MARKS = re.compile("(?<=[A-Za-z)])[¹²³⁴†\N{ASTERISK OPERATOR}]+$")  # marks that a caption of the paper explains
 
 
 @dataclass(frozen=True)
-class Picture:
+class DifferencesPicture:
     """The labelled numbers of one table on one data set, on one scale.
 
     Attributes:
@@ -33,7 +33,7 @@ class Picture:
     bars: tuple[tuple[str, CellVerdict], ...]
 
 
-def pictures(tables: Mapping[str, Table], verdicts: Sequence[CellVerdict]) -> list[Picture]:
+def pictures(tables: Mapping[str, Table], verdicts: Sequence[CellVerdict]) -> list[DifferencesPicture]:
     """A picture for each table and data set with a tested number."""
     tested = [one for one in verdicts if one.interval]
     groups = groupby(tested, lambda one: (one.table, _data_set(one)))
@@ -46,16 +46,16 @@ def _data_set(one: CellVerdict) -> str:
     return role if role in ROLES else TARGETS[one.table].needs[-1]
 
 
-def _picture(table: Table, data: str, own: Sequence[CellVerdict]) -> Picture:
+def _picture(table: Table, data: str, own: Sequence[CellVerdict]) -> DifferencesPicture:
     within = margin(own[0].table, own[0].row)
     reach = ceil(max(*(abs(end) for one in own for end in one.interval or ()), 2 * within) * 10) / 10
     bars = tuple((_label(table, one, data), one) for one in own)
-    return Picture(own[0].table, data, reach, within, bars)
+    return DifferencesPicture(own[0].table, data, reach, within, bars)
 
 
 def _label(table: Table, one: CellVerdict, data: str) -> str:
     """A row's label without data set, citation and marks, with the column's label if several columns have errors."""
-    row = MARKS.sub("", one.row_label.removeprefix(data).strip().partition(" [")[0])
+    row = CAPTION_MARKS.sub("", one.row_label.removeprefix(data).strip().partition(" [")[0])
     errors = [column for column in table.layout.columns if column.quantity.endswith("error")]
     bottom = next(column.header[1] for column in table.layout.columns if column.key == one.column)
     return ", ".join(filter(None, (row, (bottom or one.column_label) if len(errors) > 1 else "")))

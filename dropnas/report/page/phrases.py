@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-SIGNS = {
+STATE_SIGNS = {
     **{"agrees": "=", "differs": "≠", "undecided": "?", "too few runs": "…", "not comparable": "·"},  # of numbers
     **{"holds": "✓", "contradicted": "✕"},  # of claims
     **{"done": "✓", "running": "…", "missing": "○", "excluded": "✕"},  # of runs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dropnas.report.page.phrases import count
 from dropnas.report.page.planned import Content
-from dropnas.report.page.survey import State
+from dropnas.report.page.survey import PlannedState
 
 if TYPE_CHECKING:  # `dropnas.monitor.costs` imports this module without pandas
     from pandas import DataFrame
@@ -36,7 +36,7 @@ CostOf = Callable[[Content, Path], PageCost]  # computes the cost of a plan, giv
 
 
 @dataclass(frozen=True)
-class Progress:
+class PlanProgress:
     """The progress of a plan as sentences ("312 of 1,044 runs done"), its cost, and its expected end."""
 
     finished: bool
@@ -45,13 +45,15 @@ class Progress:
     until: str
 
 
-def progress(runs: "DataFrame", cost: PageCost) -> Progress:
+def progress(runs: "DataFrame", cost: PageCost) -> PlanProgress:
     """Describe the progress of the runs in a frame, with the cost of their plan."""
     states, total = runs["state"].value_counts(), count(len(runs), "run")
-    finished = states.get(State.DONE, 0) == len(runs)
-    others = "".join(f", {states[state]} {state}" for state in (State.RUNNING, State.EXCLUDED) if state in states)
-    done = f"All {total} are done." if finished else f"{states.get(State.DONE, 0):,} of {total} done{others}."
-    return Progress(finished, done, _cost(cost, finished), "" if finished else _until(runs, cost))
+    finished = states.get(PlannedState.DONE, 0) == len(runs)
+    others = "".join(
+        f", {states[state]} {state}" for state in (PlannedState.RUNNING, PlannedState.EXCLUDED) if state in states
+    )
+    done = f"All {total} are done." if finished else f"{states.get(PlannedState.DONE, 0):,} of {total} done{others}."
+    return PlanProgress(finished, done, _cost(cost, finished), "" if finished else _until(runs, cost))
 
 
 def _cost(cost: PageCost, finished: bool) -> str:
@@ -66,7 +68,7 @@ def _until(runs: "DataFrame", cost: PageCost) -> str:
 
     The pace is the finished hours divided by the time from the first start to the newest end.
     """
-    timed = runs[(runs["state"] == State.DONE) & (runs["started"] != "") & (runs["ended"] != "")]
+    timed = runs[(runs["state"] == PlannedState.DONE) & (runs["started"] != "") & (runs["ended"] != "")]
     if timed.empty or cost.whole is None or not cost.whole.left.known:
         return ""
     first, newest = (datetime.fromisoformat(text) for text in (timed["started"].min(), timed["ended"].max()))

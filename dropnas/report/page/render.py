@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dropnas.report import looked
-from dropnas.report.compare_results import HEADS, answer, texts
+from dropnas.report.compare_results import COMPARISON_HEADS, answer, texts
 from dropnas.report.page import phrases
 from dropnas.report.page.complete import cell_label
 from dropnas.report.page.contents import Contents
@@ -24,8 +24,8 @@ from dropnas.space.genotype_text import cell_in_words
 
 TEMPLATES = Path(__file__).with_name("templates")
 FUNCTIONS = (phrases.points, phrases.interval, phrases.count, anchor, cell_in_words, cell_label, p_text, title)
-VERDICTS = ("agrees", "differs", "undecided", "too few runs", "not comparable")
-KINDS = {"mean": "", "best": "best of 8", "single": "single"}
+VERDICT_WORDS = ("agrees", "differs", "undecided", "too few runs", "not comparable")
+NUMBER_KINDS = {"mean": "", "best": "best of 8", "single": "single"}
 
 
 def render(contents: Contents, fingerprint: str) -> str:
@@ -40,8 +40,13 @@ def render(contents: Contents, fingerprint: str) -> str:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals |= {one.__name__: one for one in FUNCTIONS}
-    environment.globals |= {"signs": phrases.SIGNS, "verdict_words": VERDICTS, "kinds": KINDS, "linked": LINKED}
-    environment.globals |= {"looked": looked, "compared": {"heads": HEADS, "answer": answer, "texts": texts}}
+    environment.globals |= {
+        "signs": phrases.STATE_SIGNS,
+        "verdict_words": VERDICT_WORDS,
+        "kinds": NUMBER_KINDS,
+        "linked": LINKED,
+    }
+    environment.globals |= {"looked": looked, "compared": {"heads": COMPARISON_HEADS, "answer": answer, "texts": texts}}
     environment.globals |= {"version": version("dropnas")}
     style, script = ((TEMPLATES / f"page.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js"))
     itables = distribution("itables")

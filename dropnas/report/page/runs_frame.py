@@ -7,11 +7,11 @@ import pandas
 from pandas import DataFrame
 
 from dropnas.report.page.planned import Content
-from dropnas.report.page.survey import Found, State
+from dropnas.report.page.survey import Found, PlannedState
 from dropnas.runs.authenticity import machines
 
 COMMIT = 10  # displayed digits of a commit
-UNKNOWN = "not recorded"
+NOT_RECORDED = "not recorded"
 ENVIRONMENT = ["python", "packages", "image", "threads"]  # shared by many runs, so each environment is listed once
 
 
@@ -28,7 +28,7 @@ def runs_frame(content: Content, found: Mapping[str, Found]) -> DataFrame:
 
 def done(runs: DataFrame) -> DataFrame:
     """The runs that count."""
-    return runs[runs["state"] == State.DONE]
+    return runs[runs["state"] == PlannedState.DONE]
 
 
 def environments(runs: DataFrame) -> DataFrame:
@@ -50,9 +50,9 @@ def targets(content: Content, runs: DataFrame) -> DataFrame:
     counts = pandas.crosstab(each["used_by"], each["state"])
     states = runs.set_index("id")["state"]
     built = [states[content.target(name).id] for name in content.folders]
-    return counts.reindex(index=list(content.folders), columns=[str(state) for state in State], fill_value=0).assign(
-        built=built
-    )
+    return counts.reindex(
+        index=list(content.folders), columns=[str(state) for state in PlannedState], fill_value=0
+    ).assign(built=built)
 
 
 def _line(one: Found, default: bool) -> dict[str, Any]:
@@ -77,9 +77,9 @@ def _line(one: Found, default: bool) -> dict[str, Any]:
         "ended": str(record.get("ended", "")),
         "device": str(record.get("device", "")),
         "moved": _moved(record),
-        "commit": str(git.get("commit", ""))[:COMMIT] or UNKNOWN,
+        "commit": str(git.get("commit", ""))[:COMMIT] or NOT_RECORDED,
         "checkout": "changed since that commit" if git.get("dirty") else "as committed",
-        "python": str(record.get("python", UNKNOWN)),
+        "python": str(record.get("python", NOT_RECORDED)),
         "packages": ", ".join(f"{name} {version}" for name, version in versions),
         "image": str(record.get("image", "")),
         "threads": str(record.get("threads", "")),

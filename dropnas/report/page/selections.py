@@ -21,12 +21,12 @@ from dropnas.analysis.summary import Summary, summarise
 from dropnas.report.page.complete import Complete, cell_label
 from dropnas.report.printed import title
 
-EPOCH = "Final epoch minus best on test"
-HELD_OUT = ["Held-out epoch minus best on test", "Best of seeds, held-out minus test"]
+FINAL_MINUS_BEST = "Final epoch minus best on test"
+HELD_OUT_EFFECTS = ["Held-out epoch minus best on test", "Best of seeds, held-out minus test"]
 
 
 @dataclass(frozen=True)
-class Selection:
+class SelectionEffect:
     """The effects of selection on the test set for the trainings of one experiment, in percentage points.
 
     Attributes:
@@ -42,7 +42,7 @@ class Selection:
     best_seed: float | None = None
 
 
-def selection(trainings: Sequence[Training]) -> Selection:
+def selection(trainings: Sequence[Training]) -> SelectionEffect:
     """Quantify the effects of the two choices for an experiment: one method, space and data set, over its seeds.
 
     Raises:
@@ -52,9 +52,9 @@ def selection(trainings: Sequence[Training]) -> Selection:
     epoch = summarise([one.top1.final - one.top1.best for one in trainings])
     held_out = [one.held_out for one in trainings if one.held_out]
     if len(held_out) < len(trainings):
-        return Selection(epoch)
+        return SelectionEffect(epoch)
     chosen = min(held_out, key=lambda one: one.held_out_error)  # in a tie, the first one, as in the select stage
-    return Selection(
+    return SelectionEffect(
         epoch,
         summarise([one.test_error - lowest for one, lowest in zip(held_out, best, strict=True)]),
         chosen.test_error - min(best) if len(trainings) > 1 else None,
@@ -72,10 +72,10 @@ def selections(complete: Iterable[Complete]) -> DataFrame:
             names.setdefault(folders, f"{title(one.table.content.table)}, {cell_label(one.table.layout, *cell)}")
     found = [selection([read_training(read_run(folder)) for folder in folders]) for folders in names]
     frame = DataFrame({"Experiment": names.values(), "n": [one.epoch.n for one in found]})
-    frame[EPOCH] = [_text(one.epoch) for one in found]
+    frame[FINAL_MINUS_BEST] = [_text(one.epoch) for one in found]
     if any(one.held_out_epoch for one in found):
-        frame[HELD_OUT[0]] = [_text(one.held_out_epoch) for one in found]
-        frame[HELD_OUT[1]] = ["-" if one.best_seed is None else f"{one.best_seed:.2f}" for one in found]
+        frame[HELD_OUT_EFFECTS[0]] = [_text(one.held_out_epoch) for one in found]
+        frame[HELD_OUT_EFFECTS[1]] = ["-" if one.best_seed is None else f"{one.best_seed:.2f}" for one in found]
     return frame
 
 

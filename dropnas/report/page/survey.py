@@ -23,10 +23,10 @@ from dropnas.runs.parts import is_light
 from dropnas.runs.store import Store
 
 LIGHT = 2**20  # bytes; only smaller files are hashed
-TRAININGS = ("retrain", "transfer")
+RETRAINING_STAGES = ("retrain", "transfer")
 
 
-class State(StrEnum):
+class PlannedState(StrEnum):
     """The state of a planned run, in the words of the page."""
 
     DONE = "done"
@@ -49,7 +49,7 @@ class Found:
 
     run: Planned
     folder: Path
-    state: State
+    state: PlannedState
     reason: str = ""
     unchecked: tuple[str, ...] = ()
     light: bool = False
@@ -58,7 +58,7 @@ class Found:
     @property
     def counts(self) -> bool:
         """Whether numbers may be computed from the run."""
-        return self.state is State.DONE
+        return self.state is PlannedState.DONE
 
 
 def survey(content: Content, root: Path) -> dict[str, Found]:
@@ -69,7 +69,7 @@ def survey(content: Content, root: Path) -> dict[str, Found]:
         try:
             one = _found(run, store, [found[id_] for id_ in run.inputs], manifests)
         except DropnasError as error:  # the folder is a link
-            one = Found(run, store.root / run.folder, State.EXCLUDED, error.what)
+            one = Found(run, store.root / run.folder, PlannedState.EXCLUDED, error.what)
         found[run.id] = one
     return _without_conflicts(found)
 
@@ -77,18 +77,18 @@ def survey(content: Content, root: Path) -> dict[str, Found]:
 def _found(run: Planned, store: Store, inputs: list[Found], manifests: dict[str, str]) -> Found:
     folder = store.root / run.folder
     before = store.state(run.id, folder)
-    if before != State.DONE:
-        partial = before == State.MISSING and folder.is_dir() and any(folder.iterdir())
+    if before != PlannedState.DONE:
+        partial = before == PlannedState.MISSING and folder.is_dir() and any(folder.iterdir())
         reason = f"partial: the folder has no {MANIFEST}" if partial else ""
-        return Found(run, folder, State.EXCLUDED if partial else State(before), reason)
+        return Found(run, folder, PlannedState.EXCLUDED if partial else PlannedState(before), reason)
     manifests[folder.name] = sha256(folder / MANIFEST)
     there = {one.folder.name: manifests[one.folder.name] for one in inputs if one.folder.name in manifests}
     reason = _fault(run, folder, store, there) or _taint(inputs)
     if reason:
-        return Found(run, folder, State.EXCLUDED, reason)
+        return Found(run, folder, PlannedState.EXCLUDED, reason)
     record = ManifestFile.read(folder).run
     unchecked = tuple(one.folder.name for one in inputs if not one.counts)
-    return Found(run, folder, State.DONE, "", unchecked, is_light(folder), record)
+    return Found(run, folder, PlannedState.DONE, "", unchecked, is_light(folder), record)
 
 
 def _fault(run: Planned, folder: Path, store: Store, inputs: Mapping[str, str]) -> str:
@@ -102,7 +102,7 @@ def _fault(run: Planned, folder: Path, store: Store, inputs: Mapping[str, str]) 
         faults = identity_faults(folder, record)
         faults += [] if (folder / RECEIPT).is_file() else [f"{RECEIPT}: missing; the next start writes it again"]
         faults += store.damage(folder, LIGHT) + input_faults(record, inputs)
-        if not faults and run.stage in TRAININGS:
+        if not faults and run.stage in RETRAINING_STAGES:
             read_training(read_run(folder))  # an invalid number raises an error that names it
     except DropnasError as error:
         faults = [str(error)]
@@ -112,7 +112,7 @@ def _fault(run: Planned, folder: Path, store: Store, inputs: Mapping[str, str]) 
 
 
 def _taint(inputs: Iterable[Found]) -> str:
-    bad = next((one for one in inputs if one.state is State.EXCLUDED), None)
+    bad = next((one for one in inputs if one.state is PlannedState.EXCLUDED), None)
     return f"depends on {bad.folder.name}, which is {bad.state}" if bad else ""
 
 
@@ -127,5 +127,5 @@ def _without_conflicts(found: dict[str, Found]) -> dict[str, Found]:
         conflict = next((name for name in one.unchecked if len(read[name]) > 1), "")
         reason = f"other runs read another computation of {conflict}, which is not here" if conflict else ""
         reason = reason or (_taint(kept[source] for source in one.run.inputs) if one.counts else "")
-        kept[id_] = Found(one.run, one.folder, State.EXCLUDED, reason) if reason else one
+        kept[id_] = Found(one.run, one.folder, PlannedState.EXCLUDED, reason) if reason else one
     return kept

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from dropnas.artifacts.verdicts_file import CellVerdict
 from dropnas.report.frame import Frame, markdown
 from dropnas.report.render_latex import latex
-from dropnas.report.table import REMARKS, SOURCE, Line, Table, frame_of
+from dropnas.report.table import REMARKS_COLUMN, SOURCE_COLUMN, Line, Table, frame_of
 from dropnas.report.verdicts import BEST_ON_TEST
 
 LINKED = {Line.FINAL: "final", Line.BEST: "best", Line.COUNTED: "counted"}
-Spot = tuple[int, int]  # line and column of a frame
+CellPosition = tuple[int, int]  # line and column of a frame
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,18 @@ class PageTable:
 
     name: str
     frame: Frame
-    anchors: Mapping[Spot, str] = field(default_factory=dict)
-    marks: Mapping[Spot, Sequence[CellVerdict]] = field(default_factory=dict)
+    anchors: Mapping[CellPosition, str] = field(default_factory=dict)
+    marks: Mapping[CellPosition, Sequence[CellVerdict]] = field(default_factory=dict)
     verdicts: Sequence[CellVerdict] = ()
 
     @property
     def words(self) -> list[int]:
         """The indices of the columns that contain no numbers."""
-        return [at for at, one in enumerate(self.frame.header) if at < self.frame.labels or one in (SOURCE, REMARKS)]
+        return [
+            at
+            for at, one in enumerate(self.frame.header)
+            if at < self.frame.labels or one in (SOURCE_COLUMN, REMARKS_COLUMN)
+        ]
 
     @property
     def spans(self) -> list[int]:
@@ -56,7 +60,7 @@ class PageTable:
 
 def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
     """Convert a table for the page."""
-    anchors, marks = dict[Spot, str](), dict[Spot, list[CellVerdict]]()
+    anchors, marks = dict[CellPosition, str](), dict[CellPosition, list[CellVerdict]]()
     first = len(table.layout.heads) + 1  # the source column is between the labels and the numbers
     errors = [one for one in reversed(verdicts) if BEST_ON_TEST in one.quantity]
     for at, (row, line) in enumerate(table.lines):

@@ -23,10 +23,10 @@ from dropnas.runs.store import Store
 if TYPE_CHECKING:
     from dropnas.report.compare_results import Other
 
-PAGE = "report.html"
-MARK = '<meta name="dropnas-fingerprint" content="{}">'
-HEAD = 4096  # the fingerprint is within this many characters from the start
-VERDICTS = ("verdicts.md", "verdicts.csv", VerdictsFile.FILE)
+PAGE_FILE = "report.html"
+FINGERPRINT_TAG = '<meta name="dropnas-fingerprint" content="{}">'
+HEAD_CHARACTERS = 4096  # the fingerprint is within this many characters from the start
+VERDICT_FILES = ("verdicts.md", "verdicts.csv", VerdictsFile.FILE)
 
 
 def write_page(
@@ -57,8 +57,8 @@ def write_page(
     plan = parse_content(content, where)
     looked = looked_of(plan.profile, plan.looks, root)
     mark = _fingerprint([content, *(asdict(one) if one else None for one in (looked, other))], plan, root)
-    file = (out / PAGE if out and out.is_dir() else out) or root / "results" / plan.profile / PAGE
-    beside = [] if out else [file.with_name(name) for name in VERDICTS]
+    file = (out / PAGE_FILE if out and out.is_dir() else out) or root / "results" / plan.profile / PAGE_FILE
+    beside = [] if out else [file.with_name(name) for name in VERDICT_FILES]
     if _shows(file, mark) and all(one.is_file() for one in beside):
         return file, False
     for package in ("jinja2", "itables"):
@@ -77,7 +77,10 @@ def write_page(
 
 
 def _shows(file: Path, mark: str) -> bool:
-    return file.is_file() and MARK.format(mark) in file.read_text(encoding="utf-8", errors="replace")[:HEAD]
+    return (
+        file.is_file()
+        and FINGERPRINT_TAG.format(mark) in file.read_text(encoding="utf-8", errors="replace")[:HEAD_CHARACTERS]
+    )
 
 
 def _fingerprint(raw: object, plan: Content, root: Path) -> str:

@@ -14,12 +14,22 @@ from torch import Tensor, nn
 
 from dropnas.search.engine.blocks import depthwise_of, normed, pointwise_of, pooled, reduced, shared_norm, side_by_side
 from dropnas.search.engine.depthwise import depthwise
-from dropnas.search.engine.edges import LEAVING, Alike, AllChannels, Edge, Leaving, Shared, State, Sum, steps
+from dropnas.search.engine.edges import (
+    LEAVING,
+    Alike,
+    AllChannels,
+    CellState,
+    EdgeOperation,
+    LeavingEdges,
+    Shared,
+    Sum,
+    steps,
+)
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.parameter_free import mix_parameter_free
 from dropnas.search.engine.running_statistics import RunningStatistics
 from dropnas.search.engine.users_operations import called
-from dropnas.search.supernet import Cell
+from dropnas.search.supernet import SupernetCell
 from dropnas.space.names import INPUTS
 from dropnas.space.operations import DilConv, FactorizedReduce, Identity, PoolNorm, SepConv, Zero
 from dropnas.space.spaces import NODES
@@ -40,12 +50,12 @@ def dilated(maps: Tensor, layers: Sequence[list[Any]], rows: Sequence[Tensor], s
 
 Rest = Callable[[Tensor, Sequence[list[Any]], Sequence[Tensor], RunningStatistics], Tensor]
 DEPTHWISE_FIRST: dict[type[nn.Module], Rest] = {SepConv: separable, DilConv: dilated}
-Backend = Callable[[State, Sequence[Alike], Shared, MixingWeights, Sequence[Sum], RunningStatistics], None]
-SHARED = (PoolNorm, Identity)  # their output is the same on all edges from a state
+Backend = Callable[[CellState, Sequence[Alike], Shared, MixingWeights, Sequence[Sum], RunningStatistics], None]
+SAME_ON_ALL_EDGES = (PoolNorm, Identity)  # their output is the same on all edges from a state
 
 
 def mixed_cell(
-    cells: Sequence[Cell],
+    cells: Sequence[SupernetCell],
     inputs: Sequence[Tensor],
     weights: MixingWeights,
     statistics: RunningStatistics,
@@ -63,7 +73,7 @@ def mixed_cell(
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
     for number, leaving in enumerate(LEAVING):
-        state = State(channels.entering(number, states[number]), stride if number < INPUTS else 1, len(cells))
+        state = CellState(channels.entering(number, states[number]), stride if number < INPUTS else 1, len(cells))
         if weights.paths is None:
             _leave(cells, leaving, state, weights, sums, statistics, backend)
         else:
@@ -78,16 +88,16 @@ def mixed_cell(
 
 
 def _leave(
-    cells: Sequence[Cell],
-    leaving: Leaving,
-    state: State,
+    cells: Sequence[SupernetCell],
+    leaving: LeavingEdges,
+    state: CellState,
     weights: MixingWeights,
     sums: Sequence[Sum],
     statistics: RunningStatistics,
     backend: Backend | None,
 ) -> None:
     """Add the outputs of the edges that leave a state to the nodes that they lead to."""
-    shared, others = _parted(_alike(cells, leaving, weights), SHARED)
+    shared, others = _parted(_alike(cells, leaving, weights), SAME_ON_ALL_EDGES)
     answers = _shared(state, shared, cells[0].operations, weights, statistics)
     convolutions, rest = _parted(others, tuple(DEPTHWISE_FIRST))
     if backend and convolutions and all(all(weights.computed[edge]) for edge, _ in leaving):
@@ -100,14 +110,14 @@ def _leave(
         _add(state, alike, weights, sums, statistics)
 
 
-def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> list[Alike]:
+def _alike(cells: Sequence[SupernetCell], leaving: LeavingEdges, weights: MixingWeights) -> list[Alike]:
     """Group by name the computed operations on the edges that leave a state; zeros are left out."""
     names = cells[0].operations
-    groups = {name: list[Edge]() for name in names}  # the order does not depend on what is computed
+    groups = {name: list[EdgeOperation]() for name in names}  # the order does not depend on what is computed
     for edge, node in leaving:
         operations = zip(*(cell.edges[edge].children() for cell in cells), strict=True)
         for index, modules in enumerate(operations):
-            found = Edge(modules, node, edge * len(names) + index, names[index])
+            found = EdgeOperation(modules, node, edge * len(names) + index, names[index])
             if weights.computed[edge][index] and not found.is_a(Zero):
                 groups[found.name].append(found)
     return [alike for alike in groups.values() if alike]
@@ -120,7 +130,11 @@ def _parted(operations: Sequence[Alike], kinds: tuple[type[nn.Module], ...]) -> 
 
 
 def _add(
-    state: State, alike: Sequence[Edge], weights: MixingWeights, sums: Sequence[Sum], statistics: RunningStatistics
+    state: CellState,
+    alike: Sequence[EdgeOperation],
+    weights: MixingWeights,
+    sums: Sequence[Sum],
+    statistics: RunningStatistics,
 ) -> None:
     """Add the outputs of operations of one name to the nodes that their edges lead to."""
     rows = [weights.scale(edge.slot) for edge in alike]
@@ -136,7 +150,9 @@ def _add(
         (sums[edge.node].add_grids if on_grids else sums[edge.node].add)(maps)
 
 
-def _side_by_side(state: State, alike: Sequence[Edge], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
+def _side_by_side(
+    state: CellState, alike: Sequence[EdgeOperation], rows: Sequence[Tensor], statistics: RunningStatistics
+) -> Tensor:
     """The weighted outputs of known operations with the same name, side by side in the channels."""
     if alike[0].is_a(FactorizedReduce):
         layers: Any = [edge.modules for edge in alike]
@@ -144,7 +160,7 @@ def _side_by_side(state: State, alike: Sequence[Edge], rows: Sequence[Tensor], s
     return DEPTHWISE_FIRST[type(alike[0].modules[0])](_begun(state, alike), steps(alike), rows, statistics)
 
 
-def _begun(state: State, alike: Sequence[Edge]) -> Tensor:
+def _begun(state: CellState, alike: Sequence[EdgeOperation]) -> Tensor:
     """The first depthwise convolutions of operations with the same name; dilated ones work on grids if possible."""
     kernels = side_by_side([layer.weight for layer in steps(alike)[1]]).to(state.maps.dtype)
     odd = alike[0].is_a(DilConv) and state.stride == 1 and not state.on_grids
@@ -154,7 +170,11 @@ def _begun(state: State, alike: Sequence[Edge]) -> Tensor:
 
 
 def _shared(
-    state: State, shared: Sequence[Alike], names: Sequence[str], weights: MixingWeights, statistics: RunningStatistics
+    state: CellState,
+    shared: Sequence[Alike],
+    names: Sequence[str],
+    weights: MixingWeights,
+    statistics: RunningStatistics,
 ) -> Shared:
     """The outputs of all operations without parameters, and their mixing weights on each edge."""
     nodes = {edge.node: edge.slot // len(names) for alike in shared for edge in alike}  # the edge to each node
@@ -168,7 +188,7 @@ def _slots(names: Sequence[str], name: str, edge: int) -> list[int]:
     return [edge * len(names) + index for index, each in enumerate(names) if each == name]
 
 
-def _answer(state: State, alike: Sequence[Edge], statistics: RunningStatistics) -> Tensor:
+def _answer(state: CellState, alike: Sequence[EdgeOperation], statistics: RunningStatistics) -> Tensor:
     """The common output of operations that have the same name and no parameters."""
     if alike[0].is_a(Identity):
         return state.maps

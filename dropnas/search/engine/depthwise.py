@@ -18,8 +18,8 @@ from torch.nn import functional
 from dropnas.search.engine import layout
 from dropnas.space.small_maps import tap_matrices
 
-SMALL = 32  # largest number of pixels of a map (height times width) for which matrix products are faster; measured
-WIDEST = 3  # largest number of columns of a kernel for which a CPU computes its gradient fast
+SMALL_MAP = 32  # largest number of pixels of a map (height times width) for which matrix products are faster; measured
+WIDEST_KERNEL = 3  # largest number of columns of a kernel for which a CPU computes its gradient fast
 
 
 class _Depthwise(torch.autograd.Function):
@@ -89,7 +89,7 @@ def depthwise(maps: Tensor, kernels: Tensor, dilation: int = 1) -> Tensor:
 def _is_small(maps: Tensor) -> bool:
     """Whether matrix products are faster on a CPU: for small maps that are not bfloat16."""
     pixels = maps.shape[1] * maps.shape[2]
-    return layout.on_cpu(maps) and maps.dtype != torch.bfloat16 and pixels <= SMALL
+    return layout.on_cpu(maps) and maps.dtype != torch.bfloat16 and pixels <= SMALL_MAP
 
 
 def _repeated(maps: Tensor, kernels: Tensor) -> Tensor:
@@ -121,11 +121,11 @@ def _convolved(maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:
 def _in_kernels(maps: Tensor, gradient: Tensor, kernels: Tensor, dilation: int) -> Tensor:
     """The gradient of the kernels. On a CPU, wide kernels are processed a few columns at a time, on padded maps."""
     width, padding = kernels.shape[-1], dilation * (kernels.shape[-1] // 2)
-    if width <= WIDEST or dilation > 1 or not layout.on_cpu(maps):
+    if width <= WIDEST_KERNEL or dilation > 1 or not layout.on_cpu(maps):
         return _in_columns(maps, gradient, kernels, (padding, padding), dilation)
     parts = []
-    for first in range(0, width, WIDEST):
-        columns, left = min(WIDEST, width - first), padding - first
+    for first in range(0, width, WIDEST_KERNEL):
+        columns, left = min(WIDEST_KERNEL, width - first), padding - first
         padded = functional.pad(maps, (0, 0, left, columns - 1 - left))
         parts.append(_in_columns(padded, gradient, kernels[..., :columns], (padding, 0), 1))
     return torch.cat(parts, dim=-1)

@@ -19,14 +19,14 @@ from dropnas.search.engine.users_operations import is_opaque
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import NODES, edges
 
-Leaving = list[tuple[int, int]]  # the edges that leave a state: (edge, node that it leads to, counted from 0)
-LEAVING: list[Leaving] = [
+LeavingEdges = list[tuple[int, int]]  # the edges that leave a state: (edge, node that it leads to, counted from 0)
+LEAVING: list[LeavingEdges] = [
     [(edge, node - INPUTS) for edge, (node, start) in enumerate(edges()) if start == state]
     for state in range(INPUTS + NODES - 1)
 ]
 
 
-class State:
+class CellState:
     """A state of a cell, with everything that the edges from it share."""
 
     def __init__(self, maps: Tensor, stride: int, seeds: int) -> None:
@@ -100,7 +100,7 @@ def _added(total: Tensor | None, term: Tensor) -> Tensor:
     return term if total is None else total + term
 
 
-class Edge(NamedTuple):
+class EdgeOperation(NamedTuple):
     """An operation on an edge."""
 
     modules: tuple[nn.Module, ...]  # the operation's module in each of K supernets
@@ -118,7 +118,7 @@ class Edge(NamedTuple):
         return is_opaque(self.name, self.modules[0])
 
 
-Alike = Sequence[Edge]  # operations of one name
+Alike = Sequence[EdgeOperation]  # operations of one name
 
 
 class Shared(NamedTuple):
@@ -129,7 +129,7 @@ class Shared(NamedTuple):
     maps: Sequence[Tensor]  # the output of each operation, (B, H, W, K * C)
 
 
-def steps(alike: Sequence[Edge]) -> list[list[Any]]:
+def steps(alike: Sequence[EdgeOperation]) -> list[list[Any]]:
     """Regroup the modules of operations with the same name: for each layer, list those of all operations and seeds."""
     modules = [module for edge in alike for module in edge.modules]
     return [list(step) for step in zip(*(module.children() for module in modules), strict=True)]

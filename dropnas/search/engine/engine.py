@@ -18,7 +18,7 @@ from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.network import mixed_network
 from dropnas.search.engine.running_statistics import RunningStatistics, UpdateWeights
 from dropnas.search.engine.users_operations import UsersBuffers
-from dropnas.search.supernet import Cell, Supernet
+from dropnas.search.supernet import Supernet, SupernetCell
 
 Computed = list[list[list[bool]]]
 
@@ -73,7 +73,11 @@ class Engine:
         return logits
 
     def mix_cell(
-        self, cells: Sequence[Cell], inputs: Sequence[Tensor], weights: MixingWeights, statistics: RunningStatistics
+        self,
+        cells: Sequence[SupernetCell],
+        inputs: Sequence[Tensor],
+        weights: MixingWeights,
+        statistics: RunningStatistics,
     ) -> Tensor:
         """Compute the same cell of all supernets; see `mixed_cell`."""
         return mixed_cell(cells, inputs, weights, statistics, self.backend, AllChannels())

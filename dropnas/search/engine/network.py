@@ -16,10 +16,12 @@ from torch.nn import functional
 from dropnas.search.engine.blocks import batch_norm, normed, pointwise_of, reduced, side_by_side, wide
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.running_statistics import RunningStatistics
-from dropnas.search.supernet import Cell, Supernet
+from dropnas.search.supernet import Supernet, SupernetCell
 from dropnas.space.operations import FactorizedReduce
 
-MixCell = Callable[[Sequence[Cell], Sequence[Tensor], MixingWeights, RunningStatistics], Tensor]  # see `mixed_cell`
+MixCell = Callable[
+    [Sequence[SupernetCell], Sequence[Tensor], MixingWeights, RunningStatistics], Tensor
+]  # see `mixed_cell`
 
 
 def mixed_network(

@@ -17,10 +17,10 @@ from torch.autograd.function import once_differentiable
 
 from dropnas.search.engine import layout
 
-PARTS = 1024  # largest number of parts into which a GPU splits a sum
+MOST_PARTS = 1024  # largest number of parts into which a GPU splits a sum
 
 
-class _Mixed(torch.autograd.Function):
+class _MixedMaps(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, *maps: Tensor) -> tuple[Tensor, ...]:
         stacked, parts = _stacked(maps, len(weights)), _parts(weights, maps[0].dtype)  # (K, operations, values)
@@ -39,7 +39,7 @@ class _Mixed(torch.autograd.Function):
 
 def mix_parameter_free(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """For each edge, the weighted sum of the maps. Each map is (B, H, W, K * C), the weights are (K, edges, maps)."""
-    mixed: tuple[Tensor, ...] = _Mixed.apply(weights, *maps)  # type: ignore[no-untyped-call]
+    mixed: tuple[Tensor, ...] = _MixedMaps.apply(weights, *maps)  # type: ignore[no-untyped-call]
     return mixed
 
 
@@ -68,7 +68,7 @@ def _scalar_products(rows: Tensor, others: Tensor, wide: torch.dtype) -> Tensor:
     """
     if layout.on_cpu(rows):
         return rows.to(wide) @ others.to(wide).transpose(1, 2)
-    parts, product = (gcd(rows.shape[2], PARTS), -1), torch.bmm
+    parts, product = (gcd(rows.shape[2], MOST_PARTS), -1), torch.bmm
     if rows.dtype != wide:
         product = partial(torch.bmm, out_dtype=wide)  # otherwise the sum of each part would be rounded
     # (K, parts, ..., values)

@@ -17,7 +17,7 @@ from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.parameter_free import mix_parameter_free
 from dropnas.search.engine.running_statistics import RunningStatistics
 from dropnas.search.partial_channels import bypassed
-from dropnas.search.supernet import Cell, Supernet
+from dropnas.search.supernet import Supernet, SupernetCell
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import EDGES, NODES
 
@@ -32,7 +32,11 @@ class PartialEngine(Engine):
         self.proportion = proportion
 
     def mix_cell(
-        self, cells: Sequence[Cell], inputs: Sequence[Tensor], weights: MixingWeights, statistics: RunningStatistics
+        self,
+        cells: Sequence[SupernetCell],
+        inputs: Sequence[Tensor],
+        weights: MixingWeights,
+        statistics: RunningStatistics,
     ) -> Tensor:
         """Compute the same cell of all supernets; see `mixed_cell`."""
         of_edges = weights.weights.view(len(cells), EDGES, -1).sum(dim=2)

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from dropnas.search.engine import layout
 
 # Largest number of channels of a group, and of all groups together, for which one product is faster; measured.
-NARROW, WIDEST = 8, 64
+NARROWEST_PRODUCT, WIDEST_PRODUCT = 8, 64
 
 
 class _Pointwise(torch.autograd.Function):
@@ -46,7 +46,12 @@ def pointwise(maps: Tensor, matrices: Tensor) -> Tensor:
 def _are_narrow(maps: Tensor, matrices: Tensor) -> bool:
     """Whether the groups are so narrow that a single product is faster."""
     groups, rows, columns = matrices.shape
-    return groups > 1 and max(rows, columns) <= NARROW and maps.shape[-1] <= WIDEST and layout.on_cpu(maps)
+    return (
+        groups > 1
+        and max(rows, columns) <= NARROWEST_PRODUCT
+        and maps.shape[-1] <= WIDEST_PRODUCT
+        and layout.on_cpu(maps)
+    )
 
 
 def _multiplied(maps: Tensor, matrices: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ MOST = EDGES_PER_NODE * NODES  # maximum number of skip-connects in a cell
 Scores = list[list[float]]  # a row for each edge, a column for each operation
 
 
-class Chosen(NamedTuple):
+class ChosenEdge(NamedTuple):
     """A chosen edge with its best operation and that operation's score; `edge` and `operation` are indices."""
 
     edge: int
@@ -40,7 +40,7 @@ def genotype(operations: Sequence[str], normal: Scores, reduce: Scores, limit: i
     return Genotype.of_cells(_named(operations, limited), _named(operations, best))
 
 
-def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[Chosen]:
+def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[ChosenEdge]:
     """Choose the edges; while there are too many skip-connects, forbid the weakest one and choose again."""
     scores = [list(row) for row in scores]
     while True:
@@ -52,20 +52,20 @@ def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[Chos
         weakest[:] = [-inf if name == SKIP else score for name, score in zip(operations, weakest, strict=True)]
 
 
-def _best(operations: Sequence[str], scores: Scores) -> list[Chosen]:
+def _best(operations: Sequence[str], scores: Scores) -> list[ChosenEdge]:
     """For each node, choose the two edges whose best operations (zero excluded) score highest.
 
     The two edges are in the order of their predecessors.
     """
-    of_node: dict[int, list[Chosen]] = {}
+    of_node: dict[int, list[ChosenEdge]] = {}
     for edge, ((node, _), row) in enumerate(zip(edges(), scores, strict=True)):
         allowed = [-inf if name == ZERO else score for name, score in zip(operations, row, strict=True)]
         operation = max(range(len(row)), key=lambda index: (allowed[index], index))
-        of_node.setdefault(node, []).append(Chosen(edge, operation, allowed[operation]))
+        of_node.setdefault(node, []).append(ChosenEdge(edge, operation, allowed[operation]))
     ranked = (sorted(own, key=lambda chosen: (chosen.score, chosen.edge)) for own in of_node.values())
     return [chosen for own in ranked for chosen in sorted(own[-EDGES_PER_NODE:])]
 
 
-def _named(operations: Sequence[str], cell: Sequence[Chosen]) -> tuple[Edge, ...]:
+def _named(operations: Sequence[str], cell: Sequence[ChosenEdge]) -> tuple[Edge, ...]:
     predecessors = [predecessor for _, predecessor in edges()]
     return tuple((operations[chosen.operation], predecessors[chosen.edge]) for chosen in cell)

@@ -72,7 +72,7 @@ class RandomWeightSharingOptions:
     statistics: Literal["drawn", "all"] = "drawn"
 
 
-class Selection(NamedTuple):
+class SelectionSize(NamedTuple):
     """The size of the selection: the number of rounds, and the architectures and finalists of each round."""
 
     rounds: int
@@ -132,14 +132,14 @@ class RandomWeightSharing(TwoLevel):
 
     # ---- the selection
 
-    def selection(self, run: SeedRun) -> Selection:
+    def selection(self, run: SeedRun) -> SelectionSize:
         """Return the size of the selection, which depends on the number of training batches."""
         options, config = self.options, self.config
         steps = config.epochs * len(batches.sizes(len(run.trained), config.batch_size))
         count = options.architectures
         if options.short == "share":
             count = min(count, math.ceil(count * steps / PER_ROUND))
-        return Selection(options.rounds or max(1, steps // PER_ROUND), count, min(count, options.finalists))
+        return SelectionSize(options.rounds or max(1, steps // PER_ROUND), count, min(count, options.finalists))
 
     def closing_steps(self, run: SeedRun) -> int:
         """The number of steps of the selection: in each round, one for each architecture and one for each finalist."""

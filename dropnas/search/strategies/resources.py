@@ -16,7 +16,7 @@ from dropnas.space.names import INPUTS
 from dropnas.space.operations import Identity
 from dropnas.space.spaces import edges
 
-LAYERS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, Identity)
+COUNTED_LAYERS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, Identity)
 
 
 class Cost(NamedTuple):
@@ -39,7 +39,7 @@ def cost_of(operation: nn.Module, channels: int, height: int, width: int) -> Cos
     found = list[Cost]()
     shadow = copy.deepcopy(operation).to("meta")  # computes only shapes, and leaves the running statistics unchanged
     for layer in shadow.modules():
-        if isinstance(layer, LAYERS):
+        if isinstance(layer, COUNTED_LAYERS):
             layer.register_forward_hook(lambda layer, inputs, output: found.append(_of_layer(layer, inputs[0], output)))
     shadow(torch.empty(2, channels, height, width, device="meta"))
     return Cost(*map(sum, zip(Cost(0, 0, 0), *found, strict=True)))

@@ -12,7 +12,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-VALUES = 2**16  # number of possible values of 16 bits
+RANDOM_VALUES = 2**16  # number of possible values of 16 bits
 
 
 class SkipDropout(nn.Module):
@@ -44,8 +44,8 @@ class SkipDropout(nn.Module):
 
 def of_rate(rate: float) -> tuple[int, float]:
     """Return the threshold of the bits and the scale of kept elements, for a dropout rate below 1."""
-    threshold = round(rate * VALUES) - VALUES // 2
-    return min(threshold, VALUES // 2 - 1), 1 / (1 - rate)
+    threshold = round(rate * RANDOM_VALUES) - RANDOM_VALUES // 2
+    return min(threshold, RANDOM_VALUES // 2 - 1), 1 / (1 - rate)
 
 
 def random_bits(key: Tensor, count: int) -> Tensor:

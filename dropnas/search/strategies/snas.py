@@ -37,7 +37,7 @@ from dropnas.space.names import ZERO
 from dropnas.space.spaces import EDGES, SearchSpace, edges
 from dropnas.training.optimisers import SGD, Adam
 
-Zero = Literal["ranked", "last", "excluded"]
+ZeroRule = Literal["ranked", "last", "excluded"]
 CELLS_OF_EIGHT = (6, 2)  # number of normal and reduction cells; SNAS' code divides by these at any depth
 
 
@@ -71,7 +71,7 @@ class SnasOptions:
     drop_path: float = field(default=0.3, metadata={"ge": 0, "lt": 1})
     resource_weight: float = field(default=1.5e-3, metadata={"ge": 0})
     resource_cells: Literal["eight", "own"] = "eight"
-    zero: Zero = "ranked"
+    zero: ZeroRule = "ranked"
 
 
 class Snas(Strategy):
@@ -175,7 +175,7 @@ class Snas(Strategy):
         return Genotype.of_cells(normal, reduce)
 
 
-def _cell(operations: Sequence[str], probabilities: Sequence[Sequence[float]], zero: Zero) -> tuple[Edge, ...]:
+def _cell(operations: Sequence[str], probabilities: Sequence[Sequence[float]], zero: ZeroRule) -> tuple[Edge, ...]:
     """Choose two edges of each node, the stronger one first."""
     allowed = [index for index, name in enumerate(operations) if zero != "excluded" or name != ZERO]
     of_node = dict[int, list[tuple[bool, float, Edge]]]()

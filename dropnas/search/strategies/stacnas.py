@@ -30,8 +30,8 @@ from dropnas.space.genotype import Genotype
 from dropnas.space.names import SKIP, ZERO
 from dropnas.space.spaces import EDGES, SearchSpace
 
-KEPT = "kept"  # bool (2, edges, operations): the candidates of the stage
-CLUSTERS = (  # the first operation represents its cluster in stage 1
+KEPT_CANDIDATES = "kept"  # bool (2, edges, operations): the candidates of the stage
+OPERATION_CLUSTERS = (  # the first operation represents its cluster in stage 1
     ("max_pool_3x3", "avg_pool_3x3"),
     (SKIP, SKIP),
     ("sep_conv_3x3", "sep_conv_5x5"),
@@ -82,20 +82,20 @@ class StacNas(Strategy):
         stands = self.clusters.any(dim=-1)
         if not phase:
             zero = torch.tensor([name == ZERO for name in self.space.operations])
-            return {KEPT: (stands | zero).expand(2, EDGES, -1).clone()}
+            return {KEPT_CANDIDATES: (stands | zero).expand(2, EDGES, -1).clone()}
         if before is None:
-            return {KEPT: self.clusters[stands][0].expand(2, EDGES, -1).clone()}
+            return {KEPT_CANDIDATES: self.clusters[stands][0].expand(2, EDGES, -1).clone()}
         alphas = before[ALPHAS]
         winners = alphas.masked_fill(~stands.to(alphas.device), -torch.inf).argmax(dim=-1)
-        return {KEPT: self.clusters.to(alphas.device)[winners]}
+        return {KEPT_CANDIDATES: self.clusters.to(alphas.device)[winners]}
 
     def candidates(self, memory: Mapping[str, Tensor]) -> Tensor | None:
         """The candidates of the stage."""
-        return memory[KEPT]
+        return memory[KEPT_CANDIDATES]
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
         """Run one pass and one step of both optimisers. The gradient of w is clipped, then both gradients get decay."""
-        kept = state.memory[KEPT]
+        kept = state.memory[KEPT_CANDIDATES]
         mixing = state.of_cells(kept_softmax(state.alphas, kept))
         losses, logits = state.losses(batch.images, batch.labels, mixing, state.of_cells(kept))
         weights, alphas = state.gradients(losses, state.alphas)
@@ -108,7 +108,7 @@ class StacNas(Strategy):
 
     def derive(self, run: SeedRun) -> Genotype:
         """Choose the best candidate of each edge (zero excluded) and the two best edges of each node."""
-        alphas = run.architecture[ALPHAS].detach().double().masked_fill(~run.memory[KEPT], -torch.inf)
+        alphas = run.architecture[ALPHAS].detach().double().masked_fill(~run.memory[KEPT_CANDIDATES], -torch.inf)
         config = DeriveConfig(score=self.options.score, skips="separate")
         normal, reduce = alphas.tolist()
         return derivation.genotype(self.space.operations, normal, reduce, config)
@@ -120,13 +120,14 @@ def with_second_skip(space: SearchSpace, where: str) -> SearchSpace:
     Raises:
         DropnasError: the space does not consist of complete clusters, one skip-connect, and optionally zero.
     """
-    clusters = [set(cluster) for cluster in CLUSTERS if cluster[0] in space.operations]
+    clusters = [set(cluster) for cluster in OPERATION_CLUSTERS if cluster[0] in space.operations]
     wanted = sorted(name for cluster in clusters for name in cluster)
     if sorted(name for name in space.operations if name != ZERO) != wanted:
+        complete = "; ".join(", ".join(sorted({*cluster})) for cluster in OPERATION_CLUSTERS)
         raise DropnasError(
             f"space {space.name!r} does not consist of clusters",
             where=where,
-            remedy=f"use the space original, or some of {'; '.join(', '.join(sorted({*each})) for each in CLUSTERS)}",
+            remedy=f"use the space original, or some of {complete}",
         )
     others = [[name] * (1 + (name == SKIP)) for name in space.non_parameterised]
     return SearchSpace(space.name, space.parameterised, tuple(name for names in others for name in names))
@@ -140,7 +141,7 @@ def clusters_of(operations: Sequence[str]) -> Tensor:
         cluster.
     """
     table = torch.zeros(len(operations), len(operations), dtype=torch.bool)
-    for first, second in CLUSTERS:
+    for first, second in OPERATION_CLUSTERS:
         if first in operations:
             table[operations.index(first)] = torch.tensor([name in (first, second, ZERO) for name in operations])
     return table

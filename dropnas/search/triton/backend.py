@@ -16,16 +16,16 @@ from torch import Tensor, nn
 
 from dropnas.errors import DropnasError
 from dropnas.search.engine.cell import Backend
-from dropnas.search.engine.edges import Alike, Shared, State, Sum, steps
+from dropnas.search.engine.edges import Alike, CellState, Shared, Sum, steps
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.running_statistics import RunningStatistics
 from dropnas.space.operations import DilConv, SepConv
 from dropnas.training.graphs import Prepare
 
 if TYPE_CHECKING:
-    from dropnas.search.triton.fused import Leaving
+    from dropnas.search.triton.fused import LeavingConvolutions
 
-REMEDY = "set search.kernels: torch"
+USE_TORCH = "set search.kernels: torch"
 
 
 def make_backend() -> tuple[Backend, Prepare]:
@@ -50,20 +50,20 @@ def check_kernels() -> None:
         import triton  # noqa: F401
     except ImportError as error:
         what = "Triton is not installed, which these kernels need"
-        raise DropnasError(what, where=str(error), remedy=f"install triton, or {REMEDY}") from error
+        raise DropnasError(what, where=str(error), remedy=f"install triton, or {USE_TORCH}") from error
     given = os.environ.get("CC")  # if it is set, Triton uses only this compiler
     if not any(shutil.which(name) for name in (["gcc", "clang"] if given is None else [given])):
         what = "no C compiler, which Triton needs (CC, gcc or clang)"
-        raise DropnasError(what, where=given or "PATH", remedy=f"install one, or {REMEDY}")
+        raise DropnasError(what, where=given or "PATH", remedy=f"install one, or {USE_TORCH}")
     scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")  # Triton does the same, for Debian
     header = Path(sysconfig.get_path("include", scheme)) / "Python.h"
     if not header.is_file():
         what = "no such file, which Triton needs"
-        raise DropnasError(what, where=header, remedy=f"install Python's development files, or {REMEDY}")
+        raise DropnasError(what, where=header, remedy=f"install Python's development files, or {USE_TORCH}")
 
 
 def add_edges(
-    state: State,
+    state: CellState,
     convolutions: Sequence[Alike],
     shared: Shared,
     weights: MixingWeights,
@@ -106,12 +106,12 @@ def _single(operations: Sequence[Alike], kind: type[nn.Module]) -> list[Alike]:
     return found
 
 
-def _leaving(state: State, convolutions: Sequence[Alike]) -> "Leaving":
-    from dropnas.search.triton.fused import Kind, Leaving
+def _leaving(state: CellState, convolutions: Sequence[Alike]) -> "LeavingConvolutions":
+    from dropnas.search.triton.fused import ConvolutionKind, LeavingConvolutions
 
     layers: list[list[Any]] = [list(alike[0].modules[0].children()) for alike in convolutions]
-    kinds = tuple(Kind(first.kernel_size[0], first.dilation[0], len(rest) > 4) for _, first, *rest in layers)
-    return Leaving(state.seeds, len(convolutions[0]), state.stride, kinds, layers[0][3].eps)
+    kinds = tuple(ConvolutionKind(first.kernel_size[0], first.dilation[0], len(rest) > 4) for _, first, *rest in layers)
+    return LeavingConvolutions(state.seeds, len(convolutions[0]), state.stride, kinds, layers[0][3].eps)
 
 
 def _weights(weights: MixingWeights, convolutions: Sequence[Alike], shared: Shared) -> Tensor:

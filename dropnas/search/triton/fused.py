@@ -23,12 +23,12 @@ TILE = 4096  # values in a tile of maps: few enough to stay in a program's regis
 LEAST = 16  # fewest rows and columns of a matrix product in Triton
 TILES = 64  # number of tiles whose statistics are loaded at a time
 WARPS = 4  # for each program
-VALUES = 2048  # values in a tile of maps when the gradients of weights are summed
+TILE_VALUES = 2048  # values in a tile of maps when the gradients of weights are summed
 SLICE = 64  # maximum number of channels per program in these sums; more channels are split among programs
 PROGRAMS = 256  # a launch with fewer programs gets smaller tiles; an H100 has 132 multiprocessors
 
 
-class Kind(NamedTuple):
+class ConvolutionKind(NamedTuple):
     """Convolutions of one kind, one on each edge. A separable one is applied twice, each time with a batch norm."""
 
     size: int
@@ -36,7 +36,7 @@ class Kind(NamedTuple):
     separable: bool
 
 
-class Leaving(NamedTuple):
+class LeavingConvolutions(NamedTuple):
     """The convolutions on the edges that leave a state, in K supernets.
 
     Attributes:
@@ -47,7 +47,7 @@ class Leaving(NamedTuple):
     seeds: int
     edges: int
     stride: int
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ConvolutionKind, ...]
     epsilon: float
 
 
@@ -74,7 +74,9 @@ class Mixed(NamedTuple):
     variance: Tensor
 
 
-def mixed(state: Tensor, joined: Sequence[Tensor], shared: Tensor, weights: Tensor, leaving: Leaving) -> Mixed:
+def mixed(
+    state: Tensor, joined: Sequence[Tensor], shared: Tensor, weights: Tensor, leaving: LeavingConvolutions
+) -> Mixed:
     """Compute what each edge from a state adds to its node.
 
     Args:
@@ -84,13 +86,19 @@ def mixed(state: Tensor, joined: Sequence[Tensor], shared: Tensor, weights: Tens
         weights: mixing weights of each convolution and shared map on each edge: (kinds + S, E * K).
         leaving: describes the convolutions.
     """
-    return Mixed(*_Mixed.apply(leaving, state, *joined, shared, weights))  # type: ignore[no-untyped-call]
+    return Mixed(*_MixedOperations.apply(leaving, state, *joined, shared, weights))  # type: ignore[no-untyped-call]
 
 
-class _Mixed(torch.autograd.Function):
+class _MixedOperations(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, leaving: Leaving, state: Tensor, joined: Tensor, again: Tensor, shared: Tensor, weights: Tensor
+        ctx: Any,
+        leaving: LeavingConvolutions,
+        state: Tensor,
+        joined: Tensor,
+        again: Tensor,
+        shared: Tensor,
+        weights: Tensor,
     ) -> tuple[Tensor, ...]:
         plan, state, weights = _Plan(state, leaving, len(shared)), state.contiguous(), weights.contiguous()
         answers, statistics, dense = plan.answer(state, joined, again)
@@ -123,7 +131,7 @@ class _Mixed(torch.autograd.Function):
 class _Plan:
     """The arguments of the kernels for a state, and the order of the launches."""
 
-    def __init__(self, state: Tensor, leaving: Leaving, shared: int) -> None:
+    def __init__(self, state: Tensor, leaving: LeavingConvolutions, shared: int) -> None:
         doubles, seeds = state.dtype == torch.float64, leaving.seeds
         images, height, width, channels = state.shape
         rows, columns = (-(-side // leaving.stride) for side in (height, width))
@@ -186,7 +194,7 @@ class _Plan:
 class _Stage:
     """The first or the second convolutions of a plan; the second ones read the normalised outputs of the first."""
 
-    def __init__(self, plan: _Plan, kinds: tuple[Kind, ...], second: bool) -> None:
+    def __init__(self, plan: _Plan, kinds: tuple[ConvolutionKind, ...], second: bool) -> None:
         room, channels, seeds = plan.constants["WIDE"], plan.channels, plan.leaving.seeds
         self.plan, self.second, self.groups = plan, second, len(kinds) * plan.alike
         self.sources = self.groups if second else seeds
@@ -234,7 +242,7 @@ class _Stage:
 
     def _back_to_joined(self, read: Read, joined: Tensor, upstream: Tensor, of_joined: Tensor) -> None:
         plan, room = self.plan, self.weights["WIDE"]
-        part, block = min(room, SLICE), max(LEAST, VALUES // room)
+        part, block = min(room, SLICE), max(LEAST, TILE_VALUES // room)
         tiles = plan.grid(1, self.inputs, block)[1]
         of_dense = plan.wide(min(self.parts, tiles), self.matrices, plan.channels, plan.channels)
         kernels.back_to_dense[len(self.chunks), len(of_dense), room // part](
@@ -264,7 +272,7 @@ class _Stage:
 
 @cache
 def _layers(
-    kinds: tuple[Kind, ...], alike: int, channels: int, chunk: int, device: torch.device
+    kinds: tuple[ConvolutionKind, ...], alike: int, channels: int, chunk: int, device: torch.device
 ) -> tuple[Tensor, Tensor, int]:
     """Make the kernels' tables `layers` and `chunks` on a device, before a step is recorded.
 

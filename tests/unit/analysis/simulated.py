@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from dropnas.analysis.best_of import ALIKE, compare_lowest, lowest_below
-from dropnas.analysis.comparison import FEW, OPTIMISM, Comparison, Sample, compare_means, printed_sample
+from dropnas.analysis.best_of import STD_RATIOS, compare_lowest, lowest_below
+from dropnas.analysis.comparison import FEW_RUNS, OPTIMISM, Comparison, Sample, compare_means, printed_sample
 from dropnas.analysis.verdict import LEVEL, Verdict, judge
 from dropnas.report.printed import layout
 from dropnas.report.verdicts import PAPER_SEEDS, margin
@@ -146,7 +146,7 @@ def _means(ours: Array, paper: Array, bound: Array) -> tuple[Array, Array]:
     parts = ours.var(axis=-1, ddof=1) / n, std**2 / PAPER_SEEDS
     error = np.sqrt(sum(parts))
     welch = sum(parts) ** 2 / (parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (PAPER_SEEDS - 1))
-    freedom = np.maximum(min(n, PAPER_SEEDS) - 1, welch - OPTIMISM if n >= FEW else 0)
+    freedom = np.maximum(min(n, PAPER_SEEDS) - 1, welch - OPTIMISM if n >= FEW_RUNS else 0)
     difference = ours.mean(axis=-1) - mean
     agrees = np.maximum(stdtr(freedom, (difference - bound) / error), stdtr(freedom, (-bound - difference) / error))
     return 2 * stdtr(freedom, -np.abs(difference) / error), agrees
@@ -160,7 +160,7 @@ def _lowest(ours: Array, paper: Array, bound: Array) -> tuple[Array, Array]:
         for shift in (-bound, 0.0, bound)
     )
     ratio = std / np.maximum(_printed(paper)[1], 1e-12)
-    alike = (ratio >= ALIKE[0]) & (ratio <= ALIKE[1])
+    alike = (ratio >= STD_RATIOS[0]) & (ratio <= STD_RATIOS[1])
     differs, agrees = 2 * np.minimum(middle, 1 - middle), np.maximum(low, 1 - high)
     return np.where(alike, differs, 1.0), np.where(alike, agrees, 1.0)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dropnas.analysis.claim_tests import Outcome, all_lower, correlation_higher, positive
+from dropnas.analysis.claim_tests import ClaimOutcome, all_lower, correlation_higher, positive
 from dropnas.analysis.comparison import Sample, contrast, difference
 from dropnas.analysis.verdict import LEVEL
 
@@ -31,12 +31,14 @@ def test_one_pair_is_a_one_sided_test_of_the_difference(
 @pytest.mark.parametrize(
     ("pairs", "outcome"),
     [
-        ([(LOW, HIGH), (LOW, HIGH)], Outcome.HOLDS),
-        ([(LOW, HIGH), (LOW, LOW)], Outcome.UNDECIDED),
-        ([(LOW, HIGH), (HIGH, LOW)], Outcome.CONTRADICTED),
+        ([(LOW, HIGH), (LOW, HIGH)], ClaimOutcome.HOLDS),
+        ([(LOW, HIGH), (LOW, LOW)], ClaimOutcome.UNDECIDED),
+        ([(LOW, HIGH), (HIGH, LOW)], ClaimOutcome.CONTRADICTED),
     ],
 )
-def test_all_must_be_shown_and_one_opposite_contradicts(pairs: list[tuple[Sample, Sample]], outcome: Outcome) -> None:
+def test_all_must_be_shown_and_one_opposite_contradicts(
+    pairs: list[tuple[Sample, Sample]], outcome: ClaimOutcome
+) -> None:
     assert all_lower(pairs).outcome is outcome
 
 
@@ -50,7 +52,7 @@ def test_a_contrast_of_two_is_welchs_test() -> None:
     found = positive(contrast([first, second], [1.0, -1.0]))
     expected = stats.ttest_ind_from_stats(2.6, 0.15, 8, 2.7, 0.07, 7, False, "greater").pvalue
     assert found.p_holds[0] == pytest.approx(expected)
-    assert found.outcome is Outcome.UNDECIDED
+    assert found.outcome is ClaimOutcome.UNDECIDED
 
 
 @settings(deadline=None, derandomize=True)
@@ -63,10 +65,10 @@ def test_fishers_z(first: float, second: float, n: int, m: int) -> None:
 
 
 def test_perfect_and_few_correlations() -> None:
-    assert correlation_higher(1.0, 7, 0.9, 7).outcome is Outcome.HOLDS
-    assert correlation_higher(0.9, 7, 1.0, 7).outcome is Outcome.CONTRADICTED
-    assert correlation_higher(1.0, 7, 1.0, 7).outcome is Outcome.UNDECIDED
-    assert correlation_higher(0.9, 3, 0.1, 7).outcome is Outcome.TOO_FEW
+    assert correlation_higher(1.0, 7, 0.9, 7).outcome is ClaimOutcome.HOLDS
+    assert correlation_higher(0.9, 7, 1.0, 7).outcome is ClaimOutcome.CONTRADICTED
+    assert correlation_higher(1.0, 7, 1.0, 7).outcome is ClaimOutcome.UNDECIDED
+    assert correlation_higher(0.9, 3, 0.1, 7).outcome is ClaimOutcome.TOO_FEW
     with pytest.raises(ValueError):
         correlation_higher(1.2, 7, 0.1, 7)
 
@@ -76,9 +78,9 @@ def test_all_comparisons_are_needed_so_none_is_corrected() -> None:
     pair = (Sample(8, 2.5, 0.1), Sample(8, 2.595, 0.1))
     found = all_lower([pair, pair])
     assert 0.03 < found.p_holds[0] == found.p_holds[1] < LEVEL
-    assert found.outcome is Outcome.HOLDS
+    assert found.outcome is ClaimOutcome.HOLDS
     opposite = all_lower([pair[::-1], pair[::-1]])  # one of two would be sufficient here, so both are corrected
-    assert opposite.outcome is Outcome.UNDECIDED and opposite.p_opposite[0] == pytest.approx(2 * found.p_holds[0])
+    assert opposite.outcome is ClaimOutcome.UNDECIDED and opposite.p_opposite[0] == pytest.approx(2 * found.p_holds[0])
 
 
 @pytest.mark.parametrize("n", [8, 3, 2])
@@ -89,7 +91,7 @@ def test_the_levels_of_a_claim_by_simulation(n: int, scale: float) -> None:
     random, count = np.random.default_rng(3), 2000
     bound = LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / count)
     errors = random.normal(size=(2, 6, count, n)) * np.array([scale, 1.0])[:, None, None, None]
-    for shift, wrong in (([0.0, 9, 9, 9, 9, 9], Outcome.HOLDS), ([0.0] * 6, Outcome.CONTRADICTED)):
+    for shift, wrong in (([0.0, 9, 9, 9, 9, 9], ClaimOutcome.HOLDS), ([0.0] * 6, ClaimOutcome.CONTRADICTED)):
         shifted = errors + np.array([np.zeros(6), shift])[:, :, None, None]
         means, stds = shifted.mean(axis=-1), shifted.std(axis=-1, ddof=1)
         samples = [[Sample(n, m, s) for m, s in zip(*moments, strict=True)] for moments in _by_claim(means, stds)]
@@ -110,4 +112,7 @@ def test_the_level_of_a_difference_of_correlations_by_simulation(rho: float) -> 
     pairs = stats.pearsonr(first, second, axis=-1).statistic.T.tolist()
     outcomes = [correlation_higher(one, 7, other, 7).outcome for one, other in pairs]
     bound = LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / count)
-    assert outcomes.count(Outcome.HOLDS) / count <= bound and outcomes.count(Outcome.CONTRADICTED) / count <= bound
+    assert (
+        outcomes.count(ClaimOutcome.HOLDS) / count <= bound
+        and outcomes.count(ClaimOutcome.CONTRADICTED) / count <= bound
+    )

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dropnas.analysis.comparison import FEW, Sample, compare_means, contrast, difference, printed_sample, sample
+from dropnas.analysis.comparison import FEW_RUNS, Sample, compare_means, contrast, difference, printed_sample, sample
 from dropnas.analysis.verdict import holm
 
 MEANS = st.floats(0, 50)
-SAMPLES = st.builds(Sample, st.integers(FEW, 12), MEANS, st.floats(0.01, 5))
-VALUES = st.lists(st.floats(0, 50), min_size=FEW, max_size=12).filter(lambda values: np.std(values) > 1e-3)
+SAMPLES = st.builds(Sample, st.integers(FEW_RUNS, 12), MEANS, st.floats(0.01, 5))
+VALUES = st.lists(st.floats(0, 50), min_size=FEW_RUNS, max_size=12).filter(lambda values: np.std(values) > 1e-3)
 
 
 @settings(deadline=None, derandomize=True)
@@ -63,7 +63,7 @@ def test_equivalence_at_the_level_is_a_90_percent_interval_inside_the_margin(
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.integers(2, FEW - 1), st.integers(2, 12), st.floats(0.05, 5), st.floats(0.05, 5), st.floats(0, 5))
+@given(st.integers(2, FEW_RUNS - 1), st.integers(2, 12), st.floats(0.05, 5), st.floats(0.05, 5), st.floats(0, 5))
 def test_few_runs_are_never_more_optimistic_than_welch(n: int, m: int, first: float, second: float, d: float) -> None:
     found = difference(Sample(n, d, first), Sample(m, 0.0, second))
     expected = stats.ttest_ind_from_stats(d, first, n, 0.0, second, m, equal_var=False)

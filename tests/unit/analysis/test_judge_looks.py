@@ -11,12 +11,12 @@ from scipy.stats import t as student
 
 from benchmarks import sequential
 from dropnas.analysis.comparison import OPTIMISM
-from dropnas.analysis.judge_looks import HARDLY, NEVER, Asked, Judged, before, judge_look
-from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
+from dropnas.analysis.judge_looks import FUTILITY_POWER, NEVER, LookState, QuestionArrays, before, judge_look
+from dropnas.analysis.questions import Claim, Contrast, PrintedMean, Prior, Questions
 from dropnas.analysis.simulated_looks import Truth, simulate
 from dropnas.analysis.verdict import holm
 from dropnas.config import read_parameters
-from dropnas.pipeline.asked import Asking, asked
+from dropnas.pipeline.asked import PlanQuestions, questions_of
 from dropnas.pipeline.plan import make_plan
 
 PAPER = Path(__file__).parents[3] / "params/paper.yaml"
@@ -24,24 +24,24 @@ MARGIN = 0.2
 
 
 @pytest.fixture(scope="module")
-def paper() -> Asking:
-    return asked(make_plan(read_parameters(PAPER)))
+def paper() -> PlanQuestions:
+    return questions_of(make_plan(read_parameters(PAPER)))
 
 
 def small(*, numbers: bool = True) -> Questions:
     """Three experiments, two of them in one table, and a claim of two comparisons."""
     contrasts = (Contrast("first", (0,), (1,)), Contrast("second", (0,), (2,)))
     printed = (
-        Number("table", "a", "error", 0, 2.5, 0.15, 8, MARGIN),
-        Number("table", "b", "error", 1, 2.9, 0.15, 8, MARGIN),
+        PrintedMean("table", "a", "error", 0, 2.5, 0.15, 8, MARGIN),
+        PrintedMean("table", "b", "error", 1, 2.9, 0.15, 8, MARGIN),
     )
     priors = (Prior(2.5, 0.15, 7), Prior(2.9, 0.15, 7), Prior(3.3, 0.15, 7))
     return Questions(("a", "b", "c"), priors, printed * numbers, (Claim("best", "a is best", contrasts),))
 
 
-def looked(questions: Questions, schedule: tuple[int, ...], errors: NDArray[np.float64]) -> list[Judged]:
+def looked(questions: Questions, schedule: tuple[int, ...], errors: NDArray[np.float64]) -> list[LookState]:
     """The judgements after each look of one reproduction; errors are [experiments, seeds]."""
-    plan, now, found = Asked.of(questions, schedule), before(Asked.of(questions, schedule), 1), []
+    plan, now, found = QuestionArrays.of(questions, schedule), before(QuestionArrays.of(questions, schedule), 1), []
     for n in schedule:
         some = errors[None, :, :n]
         now = judge_look(plan, now, some.mean(axis=2), some.std(axis=2, ddof=1) if n > 1 else np.zeros((1, 3)))
@@ -128,7 +128,7 @@ def test_blocks_of_random_numbers_are_parts_of_each_other() -> None:
     assert (many[:100] == few).all()
 
 
-def test_the_questions_of_the_paper(paper: Asking) -> None:
+def test_the_questions_of_the_paper(paper: PlanQuestions) -> None:
     questions = paper.questions
     assert len(questions.experiments) == 40
     assert [len(claim.contrasts) for claim in questions.claims] == [12, 6, 6, 8, 6, 1]
@@ -142,19 +142,19 @@ def test_the_questions_of_the_paper(paper: Asking) -> None:
 
 
 @pytest.mark.parametrize(("schedule", "scatter"), list(zip(sequential.SCHEDULES, ("ours twice", "equal"), strict=True)))
-def test_wrong_verdicts_over_all_looks(paper: Asking, schedule: tuple[int, ...], scatter: str) -> None:
+def test_wrong_verdicts_over_all_looks(paper: PlanQuestions, schedule: tuple[int, ...], scatter: str) -> None:
     """At most 5 %, within the error of a few reproductions; `python -m benchmarks sequential` draws more."""
     rates = sequential.wrong(paper.questions, schedule, 400, sequential.SCATTER[scatter])
     assert max(rates.values()) <= 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5, rates
 
 
-def test_the_sequential_plan_costs_less_than_eight_seeds_of_everything(paper: Asking) -> None:
+def test_the_sequential_plan_costs_less_than_eight_seeds_of_everything(paper: PlanQuestions) -> None:
     found = sequential.hours(paper, sequential.SCHEDULES[0], 400)
     assert found["the paper's numbers"]["share"] <= 0.60
     assert found["no effect"]["share"] <= 0.75
 
 
-def test_looks_without_boundaries_do_not_keep_the_level(paper: Asking) -> None:
+def test_looks_without_boundaries_do_not_keep_the_level(paper: PlanQuestions) -> None:
     """Without boundaries, each look would be tested at 5 % and the level would not hold, so the test can fail."""
     questions = replace(paper.questions, numbers=())
     stds = np.array([prior.std for prior in questions.priors])
@@ -165,7 +165,7 @@ def test_looks_without_boundaries_do_not_keep_the_level(paper: Asking) -> None:
         random = np.random.default_rng(5)
         errors = stds[:, None] * random.normal(size=(2000, len(stds), 16))
         some = errors[:, :, :n]
-        plan = Asked.of(alone, (n,))
+        plan = QuestionArrays.of(alone, (n,))
         held |= judge_look(plan, before(plan, 2000), some.mean(axis=2), some.std(axis=2, ddof=1)).holds[:, 0]
     assert held.mean() > 0.09
-    assert 0 < HARDLY < 0.5
+    assert 0 < FUTILITY_POWER < 0.5

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dropnas.analysis.naming import numbered
-from dropnas.analysis.trajectory import KINDS, trajectory
+from dropnas.analysis.trajectory import CELL_KINDS, trajectory
 from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.search_files import Epoch, HistoryFile
 from dropnas.search import stage
@@ -116,7 +116,7 @@ def test_it_agrees_with_what_the_search_logged(tmp_path: Path, strategy: str, ow
     assert strategy not in ("p-darts", "stacnas") or left == {3}
     if (out / "genotype.json").exists():  # the last epoch's is the result
         assert history.epochs[-1].genotype == GenotypeFile.read(out)
-        cells = [[name for name, _ in getattr(history.epochs[-1].genotype, kind)] for kind in KINDS]
+        cells = [[name for name, _ in getattr(history.epochs[-1].genotype, kind)] for kind in CELL_KINDS]
         assert [found.normal.skips[-1], found.reduce.skips[-1]] == [cell.count("skip_connect") for cell in cells]
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from scipy.stats import ttest_ind_from_stats
 
-from dropnas.archive.compare_view import WIDTH, comparison
+from dropnas.archive.compare_view import COMPARISON_WIDTH, comparison
 from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.errors import DropnasError
 from dropnas.report.compare_results import compare, protocol_lines
@@ -130,7 +130,7 @@ def stores(tmp_path: Path) -> Path:
 
 def test_it_is_shown_in_80_columns(stores: Path) -> None:
     text = comparison("one", str(stores / "results" / "two"), stores, as_json=False)
-    assert max(map(len, text.splitlines()[2:])) <= WIDTH  # the first two lines name the stores
+    assert max(map(len, text.splitlines()[2:])) <= COMPARISON_WIDTH  # the first two lines name the stores
     for expected in ("The profiles differ: one (A), two (B).", "seeds 2 (A), 12 (B)", "-10.00 [", "< 0.001", "differs"):
         assert expected in text
     assert "1 of 1 tested numbers differs" in text and "1 more is not tested" in text

@@ -16,12 +16,12 @@ from torchvision.transforms import AutoAugment, AutoAugmentPolicy, Interpolation
 from torchvision.transforms import autoaugment as reference
 
 from dropnas.data import autoaugment, image_operations, operation_tables
-from dropnas.data.image_operations import GREY, OPERATIONS
+from dropnas.data.image_operations import GREY_FILL, IMAGE_OPERATIONS
 from dropnas.data.operation_tables import NONE, tables
 from dropnas.training.seeding import generator
 from tests.unit.data.small_sources import noise
 
-POLICIES = [autoaugment.CIFAR, autoaugment.IMAGENET]
+POLICIES = [autoaugment.CIFAR_POLICY, autoaugment.IMAGENET]
 SubPolicy = tuple[tuple[str, float, int], tuple[str, float, int]]
 
 
@@ -53,12 +53,12 @@ def apply_one(image: Tensor, name: str, level: int, sign: int) -> Tensor:
     magnitudes, signed = AutoAugment()._augmentation_space(10, (image.shape[1], image.shape[2]))[name]
     magnitude = float(magnitudes[level]) if magnitudes.ndim else 0.0
     applied: Tensor = reference._apply_op(
-        image, name, magnitude * (sign if signed else 1), InterpolationMode.NEAREST, GREY
+        image, name, magnitude * (sign if signed else 1), InterpolationMode.NEAREST, GREY_FILL
     )
     return applied
 
 
-@pytest.mark.parametrize("name", sorted(OPERATIONS))
+@pytest.mark.parametrize("name", sorted(IMAGE_OPERATIONS))
 def test_operations_are_torchvisions(name: str) -> None:
     images = images_of(5)
     for level in range(10):
@@ -76,7 +76,7 @@ def tabulated(images: Tensor, *operation: Any) -> Tensor:
     return together
 
 
-@pytest.mark.parametrize("name", sorted(OPERATIONS))
+@pytest.mark.parametrize("name", sorted(IMAGE_OPERATIONS))
 @pytest.mark.parametrize("side", [8, 32, 64])
 def test_tables_are_their_operations_to_the_pixel(name: str, side: int) -> None:
     images = torch.cat([images_of(5, side), images_of(2, side) // 128, torch.full((1, 3, side, side), 200).byte()])
@@ -87,7 +87,7 @@ def test_tables_are_their_operations_to_the_pixel(name: str, side: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (7, 9)])
-@pytest.mark.parametrize("name", sorted(OPERATIONS))
+@pytest.mark.parametrize("name", sorted(IMAGE_OPERATIONS))
 def test_images_of_any_size_go_through(name: str, shape: tuple[int, int]) -> None:
     images = images_of(4)[:, :, : shape[0], : shape[1]]
     found, expected = tabulated(images, name, 9, 1), image_operations.apply(images, name, 9, 1)
@@ -172,11 +172,11 @@ def test_the_way_of_a_gpu_gives_the_same(policy: autoaugment.Policy, monkeypatch
 
 
 def test_probabilities_and_signs() -> None:
-    operations = autoaugment._listed(autoaugment.CIFAR).operations
-    drawn = autoaugment.draw(autoaugment.CIFAR, 50_000, generator(0, "policy"))
+    operations = autoaugment._listed(autoaugment.CIFAR_POLICY).operations
+    drawn = autoaugment.draw(autoaugment.CIFAR_POLICY, 50_000, generator(0, "policy"))
     counts = Counter((slot, operations[number]) for slot in (0, 1) for number in drawn[:, slot].tolist() if number)
     expected: Counter[tuple[int, tuple[str, int, int]]] = Counter()
-    for pair in published(autoaugment.CIFAR):
+    for pair in published(autoaugment.CIFAR_POLICY):
         for slot, (name, probability, level) in enumerate(pair):
             for sign in (1, -1):
                 key = (slot, (name, level, sign if name in autoaugment.SIGNED else 1))

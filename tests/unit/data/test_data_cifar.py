@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from dropnas.data import cifar
-from dropnas.data.cifar import Archive
+from dropnas.data.cifar import CifarArchive
 from dropnas.errors import DropnasError
 from dropnas.workspace import silent
 
@@ -30,7 +30,7 @@ def batch(start: int, end: int, **changes: Any) -> bytes:
     return pickle.dumps(fields, protocol=4)
 
 
-def published(path: Path, files: dict[str, bytes]) -> Archive:
+def published(path: Path, files: dict[str, bytes]) -> CifarArchive:
     """Write an archive of two training batches, and register its md5."""
     with tarfile.open(path, "w:gz") as tar:
         for name, data in files.items():
@@ -40,7 +40,7 @@ def published(path: Path, files: dict[str, bytes]) -> Archive:
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
     md5s = {name: hashlib.md5(data).hexdigest() for name, data in files.items()}
     train = {name: md5s.get(name, "") for name in ("data_batch_1", "data_batch_2")}
-    return replace(cifar.CIFAR10, md5=md5, train=train, test={"test_batch": md5s.get("test_batch", "")})
+    return replace(cifar.CIFAR10_ARCHIVE, md5=md5, train=train, test={"test_batch": md5s.get("test_batch", "")})
 
 
 GOOD = {"data_batch_1": batch(0, 5), "data_batch_2": batch(5, 8), "test_batch": batch(8, 12)}
@@ -81,7 +81,7 @@ def test_reads_what_was_written_in_2009(tmp_path: Path) -> None:
 def test_cifar100_takes_the_fine_labels(tmp_path: Path) -> None:
     fields = {"data": DATA[:2], "fine_labels": [99, 0], "coarse_labels": [1, 1]}
     archive = published(tmp_path / "a.tar.gz", {"train": pickle.dumps(fields), "test": pickle.dumps(fields)})
-    hundred = replace(cifar.CIFAR100, md5=archive.md5, folder=archive.folder)
+    hundred = replace(cifar.CIFAR100_ARCHIVE, md5=archive.md5, folder=archive.folder)
     arrays = cifar.read(tmp_path / "a.tar.gz", hundred, 100)
     assert arrays.train.labels.tolist() == [99, 0]
 
@@ -139,7 +139,7 @@ def test_truncated_archive_is_one_line(tmp_path: Path) -> None:
 
 
 def test_archive_is_found_in_a_folder(tmp_path: Path) -> None:
-    archive = cifar.CIFAR10
+    archive = cifar.CIFAR10_ARCHIVE
     with pytest.raises(DropnasError, match=f"neither {archive.filename} nor {archive.folder}/"):
         cifar.find(tmp_path, archive)
     (tmp_path / archive.filename).touch()
@@ -195,13 +195,13 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def archive(tmp_path: Path, server: Server) -> Archive:
+def archive(tmp_path: Path, server: Server) -> CifarArchive:
     made = published(tmp_path / "served.tar.gz", GOOD)
     server.body = (tmp_path / "served.tar.gz").read_bytes()
     return made
 
 
-def test_download_gets_its_name_when_it_is_whole(tmp_path: Path, server: Server, archive: Archive) -> None:
+def test_download_gets_its_name_when_it_is_whole(tmp_path: Path, server: Server, archive: CifarArchive) -> None:
     folder = tmp_path / "scratch"
     path = cifar.download(archive, folder, silent, server.url)
     assert path.read_bytes() == server.body and [file.name for file in folder.iterdir()] == [archive.filename]
@@ -211,7 +211,7 @@ def test_download_gets_its_name_when_it_is_whole(tmp_path: Path, server: Server,
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_truncated_download_is_continued(tmp_path: Path, server: Server, archive: Archive, ranges: bool) -> None:
+def test_truncated_download_is_continued(tmp_path: Path, server: Server, archive: CifarArchive, ranges: bool) -> None:
     server.sent_at_most, server.ranges = 7000, ranges
     with pytest.raises(DropnasError, match=f"ended after 7000 of {len(server.body)} bytes"):
         cifar.download(archive, tmp_path / "scratch", silent, server.url)
@@ -221,19 +221,19 @@ def test_truncated_download_is_continued(tmp_path: Path, server: Server, archive
     assert path.read_bytes() == server.body and server.requests == [None, "bytes=7000-"]
 
 
-def test_finished_part_of_a_killed_download_is_used(tmp_path: Path, server: Server, archive: Archive) -> None:
+def test_finished_part_of_a_killed_download_is_used(tmp_path: Path, server: Server, archive: CifarArchive) -> None:
     (tmp_path / f"{archive.filename}.part").write_bytes(server.body)
     assert cifar.download(archive, tmp_path, silent, server.url).read_bytes() == server.body
 
 
-def test_wrong_md5_leaves_nothing(tmp_path: Path, server: Server, archive: Archive) -> None:
+def test_wrong_md5_leaves_nothing(tmp_path: Path, server: Server, archive: CifarArchive) -> None:
     server.body = server.body[:-1] + b"x"
     with pytest.raises(DropnasError, match="md5 is"):
         cifar.download(archive, tmp_path / "scratch", silent, server.url)
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-def test_absent_file_and_server_are_one_line(tmp_path: Path, server: Server, archive: Archive) -> None:
+def test_absent_file_and_server_are_one_line(tmp_path: Path, server: Server, archive: CifarArchive) -> None:
     with pytest.raises(DropnasError, match="404"):
         cifar.download(replace(archive, filename="other"), tmp_path, silent, server.url)
     with pytest.raises(DropnasError, match="download failed"):

@@ -176,6 +176,6 @@ def test_local_archive_of_cifar(make: Make, tmp_path: Path, monkeypatch: pytest.
     config = DatasetConfig("cifar100", "torchvision", train_images=3, path=str(path.parent))
     with pytest.raises(DropnasError, match="the file is incomplete or a different one"):
         make(config)
-    monkeypatch.setattr(cifar, "CIFAR100", replace(cifar.CIFAR100, md5=md5))
+    monkeypatch.setattr(cifar, "CIFAR100_ARCHIVE", replace(cifar.CIFAR100_ARCHIVE, md5=md5))
     with pytest.raises(DropnasError, match=r"cifar100: test: label 100 of image 1 is outside 0\.\.99"):
         make(config)

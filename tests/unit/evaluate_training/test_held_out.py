@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dropnas.analysis.finished_runs import Run, Training
+from dropnas.analysis.finished_runs import FinishedRun, Training
 from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.training_files import Errors, HeldOut, TrainingResultFile
 from dropnas.config import read_parameters
@@ -241,7 +241,7 @@ def test_an_invalid_held_out_error_is_refused(tmp_path: Path, value: Any) -> Non
 
 
 def training(name: str, best: float, held_out: float | None) -> Training:
-    run = Run(Path(name), "retrain", "CPU", 1.0, "digits")
+    run = FinishedRun(Path(name), "retrain", "CPU", 1.0, "digits")
     chosen = None if held_out is None else HeldOut(1, held_out, 5.0)
     return Training(run, Errors(5.0, best, 1), None, 1, 1, GenotypeFile((), (), (), ()), chosen)
 

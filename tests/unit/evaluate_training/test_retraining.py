@@ -188,7 +188,7 @@ def test_images_are_augmented_as_batches_are_one_by_one(digits: Path) -> None:
     data = arrays.load(digits, "train")
     drawn = draws.draw(AUGMENTED, 1, 50, (8, 8), 3, 0.5)
     found = draws.augmented(data.batch(drawn.order), data, AUGMENTED, drawn)
-    operations = autoaugment._listed(autoaugment.CIFAR).operations
+    operations = autoaugment._listed(autoaugment.CIFAR_POLICY).operations
     for place in range(50):
         image = functional.pad(data.batch(drawn.order[place : place + 1]), (1, 1, 1, 1))
         row, column = drawn.crops[place].tolist()

@@ -275,7 +275,7 @@ def test_stopped_in_the_middle_of_an_epoch_it_ends_the_same(
 
 def test_every_test_image_counts(digits: Path, genotype: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """300 images in batches of 299 would leave out one image."""
-    monkeypatch.setattr(transfer, "TEST_BATCH", 299)
+    monkeypatch.setattr(transfer, "TRANSFER_TEST_BATCH", 299)
     assert sum(len(labels) for _, labels in trainee(SMALL, digits, genotype)._test_batches()) == 300
 
 

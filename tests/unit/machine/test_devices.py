@@ -56,7 +56,7 @@ def hold(locks: Path, connection: Any) -> None:
 
 
 def test_a_killed_job_gives_its_gpu_back_to_the_one_that_waits(gpus: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    gpus.setattr(devices, "PATIENCE", 0.02)
+    gpus.setattr(devices, "GPU_CHECK_SECONDS", 0.02)
     here, there = FORK.Pipe()
     holders = [FORK.Process(target=hold, args=(tmp_path, there)) for _ in range(2)]
     taken = []

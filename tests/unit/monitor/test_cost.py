@@ -16,7 +16,7 @@ from pandas import Series
 from dropnas.config import Machine, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.costs import TOTAL, costs
-from dropnas.monitor.estimate import FILE, Device, Hours, Measured, add_measured, read_known, read_measured
+from dropnas.monitor.estimate import THROUGHPUT_FILE, Device, Hours, Measured, add_measured, read_known, read_measured
 from dropnas.monitor.speed_probe import measure, through_line, trusted
 from dropnas.monitor.work import Shape, declared_shape, kind_of
 from dropnas.pipeline.freeze import plan_content
@@ -157,8 +157,8 @@ def test_the_probe_counts_where_no_run_does_and_for_its_device_only(root):
 
 @pytest.mark.parametrize("text", ["{}", "[1]", '{"measured": [{"device": {}}]}', "no JSON"])
 def test_a_damaged_record_is_named(tmp_path, text):
-    (tmp_path / FILE).parent.mkdir()
-    (tmp_path / FILE).write_text(text)
+    (tmp_path / THROUGHPUT_FILE).parent.mkdir()
+    (tmp_path / THROUGHPUT_FILE).write_text(text)
     with pytest.raises(DropnasError, match=r"throughput\.json"):
         read_measured(tmp_path)
 

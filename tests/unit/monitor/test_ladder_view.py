@@ -10,7 +10,7 @@ from dropnas.analysis.power import smallest
 from dropnas.analysis.questions import Claim, Contrast, Prior, Questions
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.monitor.budget import Part, fitting
+from dropnas.monitor.budget import PlanPart, fitting
 from dropnas.monitor.estimate import Known, read_known
 from dropnas.monitor.ladder_view import Ladder, fitting_lines, ladder, ladder_lines
 from dropnas.monitor.plan_view import answer
@@ -82,7 +82,7 @@ def test_what_fits_a_budget(known: Known, budget: float, step: str, looks: str) 
 def test_no_larger_part_of_the_first_step_fits(found: Ladder) -> None:
     """Computed by hand: the cells of DARTS and of the authors on two data sets, a day for each training."""
     hours = found.of_steps().left
-    steps = [Part(step.plan.parameters, hours[step.plan.parameters.profile]) for step in found.steps]
+    steps = [PlanPart(step.plan.parameters, hours[step.plan.parameters.profile]) for step in found.steps]
     for budget in (24, 47, 48, 71, 72, 95, 96, 143, 144, 191, 192, 287, 288, 299):
         part = fitting(steps, budget, found.left, (2, 1))
         assert part.hours <= budget

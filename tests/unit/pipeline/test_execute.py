@@ -125,7 +125,7 @@ def in_a_process(work: Any) -> Any:
 def test_two_processes_on_overlapping_groups_publish_each_run_once(root: Path) -> None:
     def head(part: slice) -> None:
         with (root / f"{part.start}.log").open("w") as log:
-            module.PATIENCE = 0.05
+            module.OTHERS_CHECK_SECONDS = 0.05
             os._exit(execute(specs(5)[part], root, lambda line: print(line, file=log, flush=True)))
 
     heads = [in_a_process(lambda part=part: head(part)) for part in (slice(0, 4), slice(1, 5))]

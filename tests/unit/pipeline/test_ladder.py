@@ -7,7 +7,7 @@ import pytest
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.pipeline.ladder import STEPS
+from dropnas.pipeline.ladder import LADDER_STEPS
 from dropnas.pipeline.plan import Plan, make_plan
 
 PARAMS = Path(__file__).parents[3] / "params"
@@ -16,7 +16,7 @@ VIEWS = ("table", "published", "figure")  # stages that only show other runs; th
 
 @pytest.fixture(scope="module")
 def plans() -> dict[str, Plan]:
-    names = [*(step.profile for step in STEPS), "sequential"]
+    names = [*(step.profile for step in LADDER_STEPS), "sequential"]
     return {name: make_plan(read_parameters(PARAMS / f"{name}.yaml")) for name in names}
 
 
@@ -25,7 +25,7 @@ def work(plan: Plan) -> set[str]:
     return {id_ for id_, run in plan.runs.items() if run.stage not in VIEWS}
 
 
-@pytest.mark.parametrize(("step", "following"), list(pairwise(step.profile for step in STEPS)))
+@pytest.mark.parametrize(("step", "following"), list(pairwise(step.profile for step in LADDER_STEPS)))
 def test_each_step_is_a_part_of_the_next(plans: dict[str, Plan], step: str, following: str) -> None:
     smaller, larger = work(plans[step].by_default()), work(plans[following])
     assert smaller < larger

@@ -10,7 +10,7 @@ import pytest
 from dropnas.config import Machine, Method, Space, read_parameters
 from dropnas.pipeline.jobs import jobs
 from dropnas.pipeline.plan import ancestors, depths, make_plan, waiting
-from dropnas.pipeline.specs import FOLDER
+from dropnas.pipeline.specs import RUN_FOLDER
 from dropnas.pipeline.stages import STAGES
 from tests.in_process import verb
 
@@ -191,7 +191,7 @@ def test_a_jobs_name_says_data_set_method_and_seeds(size, names):
     search = replace(PAPER.parameters.search, group_seeds=True)
     made = jobs(make_plan(replace(PAPER.parameters, search=search, machine=Machine(runs_per_job={"search": size}))))
     assert names <= {job.name for job in made if job.rule == "search"}
-    assert all(FOLDER.fullmatch(f"runs/{job.rule}/{job.name}") for job in made)
+    assert all(RUN_FOLDER.fullmatch(f"runs/{job.rule}/{job.name}") for job in made)
 
 
 @pytest.mark.parametrize("plan", [WHOLE, SMOKE], ids=["whole", "smoke"])

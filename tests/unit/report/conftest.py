@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dropnas.report.config import Entry, TableConfig
+from dropnas.report.config import TableConfig, TrainedCell
 from dropnas.report.table_stage import run
 from dropnas.workspace import Workspace
 
@@ -120,16 +120,16 @@ def make_cases(runs: Runs) -> dict[str, Case]:
     }
 
 
-def _config(table: Any, entries: tuple[Entry, ...]) -> TableConfig:
+def _config(table: Any, entries: tuple[TrainedCell, ...]) -> TableConfig:
     reproduction = table == "table2"  # one of the six has no warning
     return TableConfig(table, "paper" if reproduction else "tiny", reproduction, entries)
 
 
-def _entry(row: str, column: str, trainings: tuple[int, ...] = (3, 4, 5), label: str = "") -> Entry:
-    return Entry(row, column, label, searches=(0, 1, 2), trainings=trainings)
+def _entry(row: str, column: str, trainings: tuple[int, ...] = (3, 4, 5), label: str = "") -> TrainedCell:
+    return TrainedCell(row, column, label, searches=(0, 1, 2), trainings=trainings)
 
 
-def _methods(*rows: str) -> tuple[Entry, ...]:
+def _methods(*rows: str) -> tuple[TrainedCell, ...]:
     labels = {"dropnas": ("", ""), "mine": ("A | method_1 & more", "A | method_1 & more (Augmented)")}
     return tuple(
         entry
@@ -141,11 +141,11 @@ def _methods(*rows: str) -> tuple[Entry, ...]:
     )
 
 
-def _transfers() -> tuple[Entry, ...]:
+def _transfers() -> tuple[TrainedCell, ...]:
     return _entry("dropnas-cifar10", "error", (3,)), _entry("dropnas-cifar100", "error", (4,))
 
 
-def _spaces() -> tuple[Entry, ...]:
+def _spaces() -> tuple[TrainedCell, ...]:
     """A user's method in every space, and a user's space for every method, on one of the two data sets."""
     spaces = {"3-skip": "", "1-skip": "", "original": "", "wide": "My space"}
     methods = {"dropnas": "", "one-level-darts": "", "mine": "My method"}
@@ -156,6 +156,6 @@ def _spaces() -> tuple[Entry, ...]:
     )
 
 
-def _ablations() -> tuple[Entry, ...]:
+def _ablations() -> tuple[TrainedCell, ...]:
     known = (_entry("cifar10", "dropnas"), _entry("cifar100", "no-grouping", (5,)))
     return (*known, _entry("cifar10", "mine", label="My method"))

@@ -16,7 +16,7 @@ from dropnas.pipeline import publish_results
 from dropnas.pipeline.baselines import layout_of
 from dropnas.pipeline.plan import make_plan
 from dropnas.pipeline.publish_results import copy_finished
-from dropnas.report.config import Entry, TableConfig
+from dropnas.report.config import TableConfig, TrainedCell
 from dropnas.report.printed import Layout, layouts, title
 from dropnas.report.table_stage import run
 from dropnas.report.terminal import summary
@@ -37,8 +37,8 @@ PARAMETERS = {
 
 def entry(
     method: str, label: str = "", searches: tuple[int, ...] = (0, 1), trainings: tuple[int, ...] = (2, 3)
-) -> Entry:
-    return Entry(f"cifar10/{method}", "error", label, searches, trainings)
+) -> TrainedCell:
+    return TrainedCell(f"cifar10/{method}", "error", label, searches, trainings)
 
 
 def planned(folder: Path, **changes: Any) -> TableConfig:
@@ -67,7 +67,7 @@ def folder(runs: Any, tmp_path: Path) -> Path:
     return build(tmp_path / "baselines-tiny-0123456789", inputs, *entries)
 
 
-def build(out: Path, inputs: list[Path], *entries: Entry) -> Path:
+def build(out: Path, inputs: list[Path], *entries: TrainedCell) -> Path:
     out.mkdir(parents=True)
     config = TableConfig("baselines", "tiny", False, entries, layout=WHOLE)
     run(config, inputs, out, Workspace(out, "identity"))
@@ -181,7 +181,7 @@ def test_a_cell_that_it_cannot_have_is_refused(runs: Any, tmp_path: Path) -> Non
     inputs = [runs.training("a", 3.0, 3.0)]
     for row, column in (("cifar10/random", "nonsense"), ("digits/random", "error")):
         with pytest.raises(DropnasError, match="no such"):
-            build(tmp_path / column, inputs, Entry(row, column, trainings=(0,)))
+            build(tmp_path / column, inputs, TrainedCell(row, column, trainings=(0,)))
 
 
 def frozen(root: Path, folders: dict[str, Path], on_request: list[str]) -> Path:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from dropnas.analysis.claim_tests import Outcome
+from dropnas.analysis.claim_tests import ClaimOutcome
 from dropnas.analysis.verdict import Verdict
 from dropnas.artifacts.looks_file import LookedClaim, LookedContrast, LookedNumber, LooksFile
-from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, Compared, Kind
+from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, Compared, NumberKind
 from dropnas.errors import DropnasError
 from dropnas.report.looked import (
     BEST,
@@ -33,7 +33,7 @@ CLAIM = LookedClaim("best", "It is best.", "holds", 2, 5, "decided at look 2 (5 
 LOOKED = LooksFile("seq", (3, 5, 8), "abc", 2, {"one": ("a", "b")}, (NUMBER,), (CLAIM,))
 
 
-def cell(kind: Kind = "mean", verdict: Verdict = Verdict.AGREES, row: str = "dropnas") -> CellVerdict:
+def cell(kind: NumberKind = "mean", verdict: Verdict = Verdict.AGREES, row: str = "dropnas") -> CellVerdict:
     return CellVerdict(
         table="table1",
         row=row,
@@ -93,19 +93,19 @@ def test_a_claim_takes_the_outcome_of_its_look() -> None:
     plain, other, headline, few = (
         ClaimResult(name, name, "Table 0", "a test", outcome, "as one look has it", (), comparable=True)
         for name, outcome in (
-            ("best", Outcome.UNDECIDED),
-            ("many-skips", Outcome.HOLDS),
-            ("headline-cifar10", Outcome.HOLDS),
-            ("headline-imagenet", Outcome.TOO_FEW),
+            ("best", ClaimOutcome.UNDECIDED),
+            ("many-skips", ClaimOutcome.HOLDS),
+            ("headline-cifar10", ClaimOutcome.HOLDS),
+            ("headline-imagenet", ClaimOutcome.TOO_FEW),
         )
     )
     compared = Compared("second", 0.3, (0.1, 0.5), 0.2, 0.01)
     found = claims_by_looks(LOOKED, [replace(plain, comparisons=(compared,)), other, headline, few])
     assert found[0].comparisons == (Compared("second", 0.2, (-0.1, 0.5), 0.2, 0.03),)
-    assert found[0].outcome is Outcome.HOLDS
+    assert found[0].outcome is ClaimOutcome.HOLDS
     assert "the weakest is second, -0.20 (median-unbiased -0.19; over all looks -0.50 to +0.10)" in found[0].detail
     assert found[1] == replace(other, detail=f"as one look has it {ONCE}")
-    assert (found[2].outcome, found[2].detail) == (Outcome.UNDECIDED, BEST)
+    assert (found[2].outcome, found[2].detail) == (ClaimOutcome.UNDECIDED, BEST)
     assert found[3] == few
 
 

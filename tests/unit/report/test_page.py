@@ -26,7 +26,7 @@ from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
 from dropnas.runs.files import write_json
 from dropnas.runs.identity import Run
-from dropnas.runs.parts import MARK, MARK_TEXT, is_heavy
+from dropnas.runs.parts import DVC_IGNORE, MARK_TEXT, is_heavy
 from dropnas.runs.store import Store
 from tests.page.made_store import publish, publish_plan, remove
 
@@ -219,7 +219,7 @@ def test_lightly_pulled_runs_count_and_are_reported(study: Study) -> None:
             for file in study.folder(run).iterdir():
                 if is_heavy(file.name):
                     file.unlink()
-            (study.folder(run) / MARK).write_text(MARK_TEXT)
+            (study.folder(run) / DVC_IGNORE).write_text(MARK_TEXT)
     contents = study.gather()
     assert excluded(contents) == {} and errors(study) == before
     light = contents.runs["light"].sum()
@@ -228,7 +228,7 @@ def test_lightly_pulled_runs_count_and_are_reported(study: Study) -> None:
 
 def test_a_lightly_pulled_run_that_lost_another_file_is_damaged(study: Study) -> None:
     run = study.find("retrain", "cifar100-original-no-grouping-seed0")
-    (study.folder(run) / MARK).write_text(MARK_TEXT)
+    (study.folder(run) / DVC_IGNORE).write_text(MARK_TEXT)
     (study.folder(run) / "result.json").unlink()
     assert excluded(study.gather())[f"retrain {run.name}"] == "result.json: missing"
 

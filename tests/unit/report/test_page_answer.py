@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas import DataFrame
 
-from dropnas.analysis.claim_tests import Outcome
+from dropnas.analysis.claim_tests import ClaimOutcome
 from dropnas.analysis.config import ClustersConfig
 from dropnas.artifacts.verdicts_file import ClaimResult
 from dropnas.data.config import ROLES
@@ -18,20 +18,20 @@ from dropnas.report.page.answer import TEST_RUN, answer
 from dropnas.report.page.deviations import deviations, drop_rates, entries
 from dropnas.report.page.planned import Planned
 from dropnas.report.page.progress import PageCost, progress
-from dropnas.report.page.survey import State
+from dropnas.report.page.survey import PlannedState
 from dropnas.search.config import DeriveConfig, DropoutOptions, SearchConfig
 
 
-def claim(outcome: Outcome) -> ClaimResult:
+def claim(outcome: ClaimOutcome) -> ClaimResult:
     return ClaimResult("id", "It holds.", "Section 1", "A test.", outcome, "", (), True)
 
 
-def sentence(*outcomes: Outcome) -> str:
+def sentence(*outcomes: ClaimOutcome) -> str:
     return answer([claim(one) for one in outcomes], [], True).sentence
 
 
 def test_the_answer_counts_the_claims() -> None:
-    holds, contradicted, undecided, few = Outcome
+    holds, contradicted, undecided, few = ClaimOutcome
     found = sentence(*[holds] * 4, contradicted, *[undecided] * 4)
     assert found == "Of the paper's 9 claims, 4 hold, 1 is contradicted and 4 are undecided."
     assert sentence(undecided, undecided).startswith("Neither confirmed nor refuted: none of the paper's 2 claims")
@@ -41,15 +41,15 @@ def test_the_answer_counts_the_claims() -> None:
     )
 
 
-@given(st.lists(st.sampled_from(list(Outcome)), min_size=1))
-def test_every_claim_is_in_the_tally(outcomes: list[Outcome]) -> None:
+@given(st.lists(st.sampled_from(list(ClaimOutcome)), min_size=1))
+def test_every_claim_is_in_the_tally(outcomes: list[ClaimOutcome]) -> None:
     found = answer([claim(one) for one in outcomes], [], True)
-    assert found.tally == {str(word): outcomes.count(word) for word in Outcome}
+    assert found.tally == {str(word): outcomes.count(word) for word in ClaimOutcome}
     assert found.sentence.endswith(".") and not re.search(r"\b1 (hold|are)\b|\b(0|[2-9]) (holds|is)\b", found.sentence)
 
 
 def test_a_test_run_is_compared_with_nothing() -> None:
-    found = answer([claim(Outcome.HOLDS)], [], False)
+    found = answer([claim(ClaimOutcome.HOLDS)], [], False)
     assert (found.sentence, found.numbers) == (TEST_RUN, "")
     assert {one.paper for one in found.headlines} == {""}
 
@@ -76,9 +76,9 @@ def test_it_says_when_it_will_be_finished_at_the_pace_so_far() -> None:
     """Three of twelve hours took a day, so the other nine take three days."""
     runs = DataFrame(
         [
-            (State.DONE, "2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z"),
-            (State.DONE, "2026-01-01T06:00:00Z", "2026-01-02T00:00:00Z"),
-            (State.MISSING, "", ""),
+            (PlannedState.DONE, "2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z"),
+            (PlannedState.DONE, "2026-01-01T06:00:00Z", "2026-01-02T00:00:00Z"),
+            (PlannedState.MISSING, "", ""),
         ],
         columns=["state", "started", "ended"],
     )

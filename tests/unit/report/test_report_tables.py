@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dropnas.errors import DropnasError
-from dropnas.report.config import Entry, TableConfig
+from dropnas.report.config import TableConfig, TrainedCell
 from dropnas.report.printed import layouts
 from dropnas.report.render_latex import escaped
 from dropnas.report.table_stage import run
@@ -153,7 +153,7 @@ def test_several_devices_are_all_named_once(runs: Any, tmp_path: Path) -> None:
     inputs = [runs.training("a", 3, 3), runs.training("b", 3, 3)]
     runs.device = "Another GPU"
     inputs.append(runs.training("c", 3, 3))
-    build(tmp_path / "out", "table6", inputs, Entry("cifar10", "dropnas", trainings=(0, 1, 2)))
+    build(tmp_path / "out", "table6", inputs, TrainedCell("cifar10", "dropnas", trainings=(0, 1, 2)))
     assert "Hardware: Another GPU, Imaginary GPU." in (tmp_path / "out" / "table6.md").read_text(encoding="utf-8")
 
 
@@ -269,7 +269,7 @@ def test_tables_need_no_torch() -> None:
 ERRORS = {"final": 2.5, "best": 2.0, "best_epoch": 1}
 
 
-def build(out: Path, table: Any, inputs: list[Path], *entries: Entry) -> None:
+def build(out: Path, table: Any, inputs: list[Path], *entries: TrainedCell) -> None:
     out.mkdir(exist_ok=True)
     run(TableConfig(table, "tiny", False, entries), inputs, out, Workspace(out, "identity"))
 
@@ -313,7 +313,7 @@ def test_a_damaged_run_is_named_with_its_file(
     folder = runs.training("retrain-seed7", 3.0, 2.9)
     edit(folder, name, **changes)
     with pytest.raises(DropnasError) as caught:
-        build(tmp_path, "table1", [folder], Entry("dropnas", "error", trainings=(0,)))
+        build(tmp_path, "table1", [folder], TrainedCell("dropnas", "error", trainings=(0,)))
     text = str(caught.value)
     assert f"retrain-seed7/{name}" in text
     assert message in text
@@ -323,7 +323,7 @@ def test_a_damaged_run_is_named_with_its_file(
 @pytest.mark.parametrize("name", ["run.json", "result.json", "genotype.json"])
 def test_a_missing_or_torn_file_is_named(name: str, runs: Any, tmp_path: Path) -> None:
     folder = runs.training("retrain-seed7", 3.0, 2.9)
-    entry = Entry("dropnas", "error", trainings=(0,))
+    entry = TrainedCell("dropnas", "error", trainings=(0,))
     (folder / name).write_text('{"top1_error": ')
     with pytest.raises(DropnasError, match=f"retrain-seed7/{name}: cannot be read as JSON"):
         build(tmp_path, "table1", [folder], entry)
@@ -338,19 +338,23 @@ def test_a_missing_or_torn_file_is_named(name: str, runs: Any, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("table", "entries", "message"),
     [
-        ("table1", [Entry("dropnas", "error", trainings=(0,))] * 2, "two entries for one cell"),
-        ("table1", [Entry("mine", "error", trainings=(0,))], "table1, row 'mine': no such row"),
-        ("table1", [Entry("dropnas", "params", "X", trainings=(0,))], "no such column"),
-        ("table3", [Entry("dropnas-cifar10", "error", trainings=(0,))], "a retrain run, but a transfer run is needed"),
-        ("table4", [Entry("imagenet/wide", "dropnas", "Wide", trainings=(0,))], "no rows of 'imagenet'"),
-        ("table4", [Entry("cifar10/wide", "mine", "Wide / Mine", trainings=(0,))], "no such"),
-        ("table5", [Entry("1e-6", "1e-5", "1e-6", trainings=(0,))], "no such row"),
-        ("table6", [Entry("cifar10", "mine", trainings=(0,))], "no such column"),
-        ("table6", [Entry("digits", "dropnas", "Digits", trainings=(0,))], "no such row"),
+        ("table1", [TrainedCell("dropnas", "error", trainings=(0,))] * 2, "two entries for one cell"),
+        ("table1", [TrainedCell("mine", "error", trainings=(0,))], "table1, row 'mine': no such row"),
+        ("table1", [TrainedCell("dropnas", "params", "X", trainings=(0,))], "no such column"),
+        (
+            "table3",
+            [TrainedCell("dropnas-cifar10", "error", trainings=(0,))],
+            "a retrain run, but a transfer run is needed",
+        ),
+        ("table4", [TrainedCell("imagenet/wide", "dropnas", "Wide", trainings=(0,))], "no rows of 'imagenet'"),
+        ("table4", [TrainedCell("cifar10/wide", "mine", "Wide / Mine", trainings=(0,))], "no such"),
+        ("table5", [TrainedCell("1e-6", "1e-5", "1e-6", trainings=(0,))], "no such row"),
+        ("table6", [TrainedCell("cifar10", "mine", trainings=(0,))], "no such column"),
+        ("table6", [TrainedCell("digits", "dropnas", "Digits", trainings=(0,))], "no such row"),
     ],
 )
 def test_an_entry_that_fits_nowhere_is_refused(
-    table: str, entries: list[Entry], message: str, runs: Any, tmp_path: Path
+    table: str, entries: list[TrainedCell], message: str, runs: Any, tmp_path: Path
 ) -> None:
     with pytest.raises(DropnasError, match=re.escape(message)):
         build(tmp_path, table, [runs.training("retrain", 3.0, 2.9)], *entries)
@@ -358,4 +362,9 @@ def test_an_entry_that_fits_nowhere_is_refused(
 
 def test_a_training_is_no_search(runs: Any, tmp_path: Path) -> None:
     with pytest.raises(DropnasError, match="is a retrain run, but a search run is needed"):
-        build(tmp_path, "table1", [runs.training("a", 3, 3)], Entry("dropnas", "error", searches=(0,), trainings=(0,)))
+        build(
+            tmp_path,
+            "table1",
+            [runs.training("a", 3, 3)],
+            TrainedCell("dropnas", "error", searches=(0,), trainings=(0,)),
+        )

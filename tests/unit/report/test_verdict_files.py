@@ -14,7 +14,7 @@ from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
 from dropnas.report.page.contents import gather
 from dropnas.report.page.planned import parse_content
-from dropnas.report.page.write import VERDICTS, write_page
+from dropnas.report.page.write import VERDICT_FILES, write_page
 from dropnas.report.verdict_files import verdict_texts
 from tests.page.made_store import publish_plan
 
@@ -88,7 +88,7 @@ def test_verdict_files_are_next_to_the_page_and_come_back(
     root: Path, content: dict[str, object], tmp_path: Path
 ) -> None:
     page, _ = write_page(content, root, None, "plan", page_cost)
-    files = [page.with_name(name) for name in VERDICTS]
+    files = [page.with_name(name) for name in VERDICT_FILES]
     before = [file.read_bytes() for file in files]
     assert write_page(content, root, None, "plan", page_cost) == (page, False)
     files[0].unlink()

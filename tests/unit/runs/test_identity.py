@@ -12,7 +12,7 @@ from dropnas.data.config import DatasetConfig
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.pipeline.stages import STAGES
-from dropnas.runs.identity import Run, canonical_json, defaults, hashed, left_out, recorded, resolved
+from dropnas.runs.identity import Run, canonical_json, defaults, hashed, omitted_defaults, recorded, resolved
 from dropnas.search.config import PRESETS, STRATEGIES, DropoutOptions, SearchConfig
 
 MODULES = {stage.config.__module__ for stage in STAGES.values()}
@@ -42,10 +42,10 @@ def test_a_new_option_changes_no_old_identity():
 
 def test_a_changed_default_changes_the_runs_that_rely_on_it(monkeypatch):
     monkeypatch.setitem(recorded()["SearchConfig"], "epochs", 70)  # as if the default 76 were new
-    left_out.cache_clear()
+    omitted_defaults.cache_clear()
     assert search().identity["config"] == {"epochs": 76}
     assert search(epochs=70).identity["config"] == {}
-    left_out.cache_clear()
+    omitted_defaults.cache_clear()
 
 
 @pytest.mark.parametrize("kind", CONFIGURATIONS, ids=lambda kind: kind.__name__)
@@ -62,10 +62,10 @@ def test_the_options_behind_a_preset_count_by_value(monkeypatch):
 
 def test_a_users_strategy_counts_the_defaults_that_it_may_build_on(monkeypatch):
     monkeypatch.setitem(recorded()["DropoutOptions"], "masks", "per-cell")
-    left_out.cache_clear()
+    omitted_defaults.cache_clear()
     assert search(strategy="package.module:Mine").identity["config"]["preset"] == {"masks": "shared"}
     assert "preset" not in search(strategy="darts-first-order").identity["config"]
-    left_out.cache_clear()
+    omitted_defaults.cache_clear()
 
 
 def test_a_method_of_a_configuration_is_refused():

@@ -87,7 +87,7 @@ def test_each_seed_has_the_numbers_of_its_plain_supernet(
     drawn: tuple[SearchSpace, Tensor], side: Sides, narrow: int, static: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pointwise, "NARROW", narrow)
+        patch.setattr(pointwise, "NARROWEST_PRODUCT", narrow)
         assert_as_plain(*drawn, side, static)
 
 

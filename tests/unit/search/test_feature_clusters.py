@@ -117,7 +117,7 @@ def all_features(dataset: Path, search: Path, cells: int, wanted: int, edge: int
 def test_clusters_are_those_of_the_full_features(
     dataset: Path, search: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edge: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(features, "BATCH", 5)  # several batches, the last of three images
+    monkeypatch.setattr(features, "IMAGES_AT_ONCE", 5)  # several batches, the last of three images
     folder = search()
     content = found(ClustersConfig(node=edge[0], predecessor=edge[1]), dataset, folder, tmp_path / "out")
     assert content["edge"] == [edge[1], edge[0]] and content["images"] == IMAGES  # fewer than the requested 1,000
@@ -137,7 +137,7 @@ def test_clusters_are_those_of_the_full_features(
 
 
 def test_means_over_the_images(dataset: Path, search: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "BATCH", 5)
+    monkeypatch.setattr(features, "IMAGES_AT_ONCE", 5)
     folder = search()
     ours = found(ClustersConfig(features="means"), dataset, folder, tmp_path / "out")["cells"]["last"]
     every = all_features(dataset, folder, 3, 2, edges().index((2, 0)))

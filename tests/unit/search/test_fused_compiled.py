@@ -43,10 +43,15 @@ def compiling_only(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def program(dtype: torch.dtype, shares: int = 3) -> Callable[[], None]:
     """The edges from the first state of the paper's first cell, forward and backward, with every kernel."""
-    from dropnas.search.triton.fused import Kind, Leaving, mixed
+    from dropnas.search.triton.fused import ConvolutionKind, LeavingConvolutions, mixed
 
-    kinds = (Kind(3, 2, False), Kind(5, 2, False), Kind(3, 1, True), Kind(5, 1, True))
-    leaving = Leaving(1, 4, 1, kinds, 1e-5)
+    kinds = (
+        ConvolutionKind(3, 2, False),
+        ConvolutionKind(5, 2, False),
+        ConvolutionKind(3, 1, True),
+        ConvolutionKind(5, 1, True),
+    )
+    leaving = LeavingConvolutions(1, 4, 1, kinds, 1e-5)
     of_kind = [4 * 16 * (kind.size**2 + 16) for kind in kinds]
     state = torch.empty(96, 32, 32, 16, dtype=dtype, device="meta", requires_grad=True)
     joined = [torch.empty(sum(sizes), device="meta", requires_grad=True) for sizes in (of_kind, of_kind[2:])]

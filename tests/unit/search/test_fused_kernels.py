@@ -162,9 +162,9 @@ def test_edges_from_a_state_agree_for_all_operations(case: dict[str, Any]) -> No
 @pytest.mark.parametrize(("dtype", "agreement"), [(torch.float32, 2**-17), (torch.float16, 2**-10)])
 def test_shorter_types_keep_their_precision(dtype: torch.dtype, agreement: float) -> None:
     """A single TF32 product would be wrong by 2**-11; float16 stands for bfloat16, which the interpreter lacks."""
-    from dropnas.search.triton.fused import Kind, Leaving, mixed
+    from dropnas.search.triton.fused import ConvolutionKind, LeavingConvolutions, mixed
 
-    leaving = Leaving(1, 1, 1, (Kind(3, 2, False),), EPSILON)
+    leaving = LeavingConvolutions(1, 1, 1, (ConvolutionKind(3, 2, False),), EPSILON)
     drawings = [
         drawn(2, 4, 4, 3, seed=0),
         drawn(3 * (9 + 3), seed=1),
@@ -184,11 +184,11 @@ def test_shorter_types_keep_their_precision(dtype: torch.dtype, agreement: float
 
 
 def assert_of_a_state(case: dict[str, Any], seed: int) -> None:
-    from dropnas.search.triton.fused import Kind, Leaving, mixed
+    from dropnas.search.triton.fused import ConvolutionKind, LeavingConvolutions, mixed
 
-    kinds = tuple(Kind(*kind) for kind in case["kinds"])
+    kinds = tuple(ConvolutionKind(*kind) for kind in case["kinds"])
     seeds, edges, stride, channels = (case[name] for name in ("seeds", "edges", "stride", "channels"))
-    leaving = Leaving(seeds, edges, stride, kinds, EPSILON)
+    leaving = LeavingConvolutions(seeds, edges, stride, kinds, EPSILON)
     height, width = case["height"], case["width"]
     state = drawn(case["batch"], height, width, seeds * channels, seed=seed)
     layers = [layers_of(kind, seeds * edges, channels, seed + number) for number, kind in enumerate(kinds)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.training.checkpoint import Checkpoints, State, common_checkpoint, position
+from dropnas.training.checkpoint import Checkpoints, CheckpointState, common_checkpoint, position
 from dropnas.training.loop import train
 from dropnas.workspace import Workspace, silent
 from tests.unit.training.test_training_loop import EPOCHS, Regression, same, train_one
@@ -21,7 +21,7 @@ from tests.unit.training.test_training_loop import EPOCHS, Regression, same, tra
 HISTORIES = st.lists(st.lists(st.integers(1, 6), max_size=4, unique=True).map(sorted), min_size=1, max_size=5)
 
 
-def state(step: int) -> State:
+def state(step: int) -> CheckpointState:
     return {"epoch": 0, "step": step, "made_on": "cpu"}
 
 
@@ -93,10 +93,10 @@ class Regressions:
     def finish_epoch(self, epoch: int) -> list[dict[str, float | int | None] | DropnasError]:
         return [member.finish_epoch(epoch)[0] for member in self.members]
 
-    def state_dicts(self) -> list[State]:
+    def state_dicts(self) -> list[CheckpointState]:
         return [member.state_dicts()[0] for member in self.members]
 
-    def load_state_dicts(self, states: Sequence[State]) -> None:
+    def load_state_dicts(self, states: Sequence[CheckpointState]) -> None:
         for member, one in zip(self.members, states, strict=True):
             member.load_state_dicts([one])
 
