@@ -29,7 +29,7 @@ def manifests(bench: Bench) -> dict[str, Any]:
 
 
 def test_a_comment_needs_no_adoption(bench):
-    edit(bench, DROPOUT, "KINDS = 2", "# A remark.\nKINDS = 2")
+    edit(bench, DROPOUT, "KINDS_OF_CELLS = 2", "# A remark.\nKINDS_OF_CELLS = 2")
     done = adopt(bench)
     assert done.returncode == 0 and "0 runs adopted, 0 computed, 0 refusals" in done.stdout
 

@@ -18,9 +18,9 @@ from dropnas.extension import load
 from dropnas.report.config import FigureConfig
 from dropnas.report.figures.drawing import Drawing, DrawnSeries, by_panel
 from dropnas.report.figures.sheet import METADATA, footer, save, style
-from dropnas.runs.parts import GPU_STAGES
 from dropnas.workspace import Workspace
 
+NETWORK_STAGES = ("search", "retrain", "transfer", "clusters")  # stages that train or analyse a network
 FIGURE_REMARK = (
     "Not a reproduction of the paper: profile '{profile}' uses other data or other sizes. Panels keep the paper's "
     "names only to show which of its panels they correspond to."
@@ -104,7 +104,7 @@ def _trainings_behind(runs: Iterable[FinishedRun]) -> list[FinishedRun]:
 
 
 def _behind(run: FinishedRun) -> Iterator[FinishedRun]:
-    if run.stage in GPU_STAGES:
+    if run.stage in NETWORK_STAGES:
         yield run
         return
     for name in ReceiptFile.read(run.folder).inputs:

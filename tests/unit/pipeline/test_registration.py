@@ -45,7 +45,7 @@ def read(config, workspace):
 """
 TABLE = """
 from dropnas.pipeline.experiments import DROPNAS
-from dropnas.pipeline.table_experiments import Cell
+from dropnas.pipeline.table_experiments import TableCell
 from dropnas.report.printed import Column, Layout
 
 LAYOUT = Layout(
@@ -64,7 +64,7 @@ LAYOUT = Layout(
 
 
 def cells(experiments):
-    return [Cell("mine", "error", *experiments.experiment("depth", "cifar10", DROPNAS), "Mine")]
+    return [TableCell("mine", "error", *experiments.experiment("depth", "cifar10", DROPNAS), "Mine")]
 """
 DRAWING = """
 from matplotlib.figure import Figure
