@@ -71,7 +71,7 @@ class QuestionArrays:
 
     @cached_property
     def of_paper(self) -> Array:
-        """The number of the paper's runs behind each number."""
+        """How many runs of the paper each printed number is the mean of."""
         return self._of_numbers("of")
 
     @cached_property

@@ -28,7 +28,7 @@ def shape_of(
     image_size: tuple[int, int],
     squeeze_excitation: bool = False,
 ) -> NetworkFile:
-    """The shape of the network that a retraining or transfer trains."""
+    """The shape of the network of a retraining or a transfer."""
     auxiliary = config.auxiliary_weight > 0
     sizes = (config.cells, config.channels, classes)
     return NetworkFile(network, *sizes, auxiliary, config.pool_norm, squeeze_excitation, image_size)
@@ -55,8 +55,8 @@ class EvaluationNetwork(nn.Module):
         """Logits (B, classes) and auxiliary logits of normalised images (B, 3, H, W) of any size.
 
         Args:
-            masks: drop-path's masks (edges of all cells, B, 1, 1, 1) from `cells.drop_path_masks`; None disables
-                drop-path. Ignored in evaluation mode.
+            masks: the masks of drop-path from `cells.drop_path_masks`, shape (E, B, 1, 1, 1), where E is the number
+                of edges of all cells. None disables drop-path. Ignored in evaluation mode.
         """
         before_last, last = self.stem(images)
         states, auxiliary_states = self.stack(before_last, last, masks)

@@ -189,11 +189,11 @@ class Transfer:
 
 
 def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Tensor], number: int) -> list[Tensor]:
-    """Apply AutoAugment, in a decoding process, to the micro-batch with this number in an epoch.
+    """Apply AutoAugment to one micro-batch. This runs in a decoding process.
 
-    `number` counts the micro-batches of one process in the epoch. In each step, the process computes `own`
-    micro-batches; `first` is the index of the first of them among the step's micro-batches of all processes. This is
-    not a method, because a reference to the Transfer would keep the decoding processes alive.
+    `number` is the index of the micro-batch among those of one process in the epoch. In each step, the process computes
+    `own` micro-batches; `first` is the index of the first of them among the step's micro-batches of all processes. This
+    is not a method, because a reference to the Transfer would keep the decoding processes alive.
     """
     position = (epoch, number // own, first + number % own)
     return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), seed, position))

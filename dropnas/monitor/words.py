@@ -73,7 +73,7 @@ def seeds_text(seeds: Iterable[int | None]) -> str:
 
 
 def cells(runs: RunsById) -> DataFrame:
-    """A row for each training behind a table cell, in the plan's order.
+    """One row for each training that a table cell is computed from, in the plan's order.
 
     The columns are `cell` (the cell's description), `id`, `folder`, `seed`, `decimals` (how many decimals of the error
     the table prints) and `criterion` (the error by which the best of several seeds is chosen, as in `TableConfig`).

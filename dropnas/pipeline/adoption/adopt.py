@@ -70,7 +70,7 @@ class Finished:
 def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
     """Republish finished trainings under the identities that the current code gives them in a parameter file's plan.
 
-    Runs of stages that do not train are computed, except for data sets.
+    All other runs are computed as usual. Data sets are not prepared.
 
     Raises a DropnasError if the parameter file is wrong.
     """

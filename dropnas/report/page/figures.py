@@ -28,7 +28,7 @@ class PageFigure:
 
 
 def page_figures(content: Content, found: Mapping[str, Found]) -> Iterator[PageFigure]:
-    """Yield each figure of a plan, in the order of the plan, if the run that drew it counts."""
+    """Yield the figures of a plan in its order, without those whose run is not used."""
     for name in content.folders:
         one = found[content.target(name).id]
         if one.run.stage == FIGURE and one.counts:

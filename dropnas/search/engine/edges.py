@@ -68,7 +68,7 @@ class AllChannels:
 
 
 class Sum:
-    """The sum that forms a node, kept separately for maps and for grids."""
+    """The sum that forms a node. Maps and grids are added up separately."""
 
     def __init__(self) -> None:
         self.maps: Tensor | None = None

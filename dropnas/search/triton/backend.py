@@ -94,7 +94,7 @@ def add_edges(
 
 
 def _single(operations: Sequence[Alike], kind: type[nn.Module]) -> list[Alike]:
-    """Find the operations of a class, in lists with one operation for each edge.
+    """Find the operations of a class. Each returned list has one operation for each edge.
 
     If the space contains an operation several times, there is a list for each occurrence.
     """
