@@ -34,7 +34,7 @@ PRUNED_KINDS = {"scratch": "resume states", "run": "runs", "plan": "frozen start
 class Unwanted:
     """A folder that no plan needs."""
 
-    kind: str  # a key of KINDS
+    kind: str  # a key of PRUNED_KINDS
     folder: Path
     size: int  # total size of its files in bytes
     scratch: Path  # the folder with the lease that protects it
