@@ -1,10 +1,10 @@
 """Measures speed and memory of the fast and the plain implementation in one run: `python -m benchmarks NAME`.
 
 Design choices: a benchmark is a module in this folder with a function `measure(device)` that yields its results as
-plain values. A new benchmark therefore needs one file and no entry in a list. The printed results are the dictionary
-that `--json` writes. Results come in parts, the most important first, and are written immediately; if a benchmark is
-interrupted, only later parts are missing. `gpu` is not a benchmark: it starts others, each in a separate process. This
-module needs only torch.
+plain values. A new benchmark therefore needs one file and no entry in a list. The benchmark prints the same dictionary
+that `--json` writes to a file. Results come in parts, the most important first, and are written immediately; if a
+benchmark is interrupted, only later parts are missing. `gpu` is not itself a benchmark; it runs others in separate
+processes. This module needs only torch.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def _measure(asked: argparse.Namespace) -> int:
                 results[part] = found
                 _write(asked.json, results)
         except DropnasError:
-            raise  # it is already one line
+            raise  # its message is already a single line
         except Exception as error:
             results[FAILED] = one_line(error)
             _write(asked.json, results)
@@ -81,7 +81,7 @@ def _measure(asked: argparse.Namespace) -> int:
 
 @contextmanager
 def _device(asked: argparse.Namespace, measure: Callable[..., Any]) -> Iterator[str]:
-    """Claim the requested device inside this context. `machine` claims none, as it must work without a usable GPU."""
+    """Claim the requested device inside this context, except for `machine`, which must work without a usable GPU."""
     import torch
 
     from benchmarks import machine
@@ -125,4 +125,4 @@ if __name__ == "__main__":
     except DropnasError as error:
         raise SystemExit(f"error: {error}") from error
     except KeyboardInterrupt as error:
-        raise SystemExit(130) from error  # the results so far are written
+        raise SystemExit(130) from error  # the results so far have been written

@@ -1,6 +1,6 @@
 """CIFAR-10 for the benchmarks: the real images if available.
 
-Otherwise, `training_images` returns the bundled digits, and `images_of_its_size` returns noise in the shape of
+Otherwise, `training_images` returns the bundled digits, and `images_of_its_size` returns noise with the shape of
 CIFAR-10. The results state which images were used.
 """
 
@@ -20,7 +20,7 @@ COUNT, SIDE, CLASSES = 50_000, 32, 10
 
 
 def images_of_its_size(folder: Path, device: str) -> tuple[ImageArrays, str]:
-    """CIFAR-10 or, if not available, noise of the same shape; for measurements in which the content is irrelevant.
+    """Return CIFAR-10 or, if not available, noise of the same shape, for measurements that do not depend on content.
 
     Returns:
         the images on the device, and a description of them.

@@ -10,7 +10,7 @@ from unittest import mock
 
 
 class NoGPU:
-    """Takes the place of Triton's driver and reports an H100 as the GPU to compile for."""
+    """Stands in for Triton's driver and reports an H100 as the GPU to compile for."""
 
     def get_current_target(self) -> Any:
         """Return an H100: compute capability 9.0, 32 threads in a warp."""
@@ -41,7 +41,7 @@ def for_an_h100() -> Iterator[None]:
 
 
 def seconds_of_compiling(program: Callable[[], None]) -> dict[str, float]:
-    """The number of kernels in a program, and the seconds to compile them with one thread and with one per core."""
+    """Count the kernels in a program; time their compilation in seconds, with one thread and with one per core."""
     from dropnas.search.triton.precompile import compile_all, needed_by
 
     with for_an_h100():

@@ -1,7 +1,7 @@
 """Measures how many microseconds a short GPU operation takes.
 
-Many calls are recorded in one CUDA graph, so that the time of the host does not count. CPUs have no graphs; there, the
-operation is called a few times in a row, which only shows that it works.
+Many calls are recorded in one CUDA graph, so the measured time does not include work on the host. CPUs have no graphs;
+there, the operation is called a few times in a row, which only shows that it works.
 """
 
 import statistics

@@ -4,9 +4,9 @@ The kernels are compiled for an H100, and their binaries are disassembled.
 
 Design choices: an instruction is counted once for each iteration of the loops around it, in each warp of each program
 instance. The numbers of iterations follow from the launch arguments (`TRIPS`); a kernel whose loops are not described
-there is rejected. Caches and the competition of warps for issue slots are ignored. The total divided by the number of
-instructions that a GPU can issue per second is therefore a lower bound on the time, except that both sides of a branch
-are counted.
+there is rejected. Caches and the contention between warps for issue slots are ignored. The total divided by the number
+of instructions that a GPU can issue per second would therefore be a lower bound on the time if it did not count both
+sides of each branch.
 """
 
 import math
@@ -97,7 +97,7 @@ def disassembled(binary: bytes) -> str:
 
 
 def in_loops(text: str) -> Counter[Loops]:
-    """Count the instructions by the loops that contain them.
+    """Count the instructions, grouped by the loops that contain them.
 
     A loop is a backward jump. Loops are numbered in the order in which they start.
     """
@@ -117,7 +117,7 @@ def in_loops(text: str) -> Counter[Loops]:
 
 
 def _issued(body: Mapping[Loops, int], trips: Sequence[float]) -> float:
-    """The instructions that a warp issues; `trips` must have an entry for each loop."""
+    """The number of instructions that a warp issues; `trips` must have an entry for each loop."""
     loops = {loop for around in body for loop in around}
     assert len(loops) == len(trips), f"{len(loops)} loops, of which {len(trips)} are described"
     return sum(count * math.prod(trips[loop] for loop in around) for around, count in body.items())

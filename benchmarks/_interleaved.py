@@ -1,7 +1,7 @@
 """Alternates between several ways of doing the same work, so that other load on the machine slows all of them equally.
 
-Design choices: each repetition times every way once; the order is reversed in every second repetition. The ratio of two
-ways is computed within each repetition, that is, under the same load, and the median of these ratios is reported.
+Design choices: each repetition runs all alternatives once, and every second repetition runs them in reverse order.
+Speedups are computed within a repetition, that is, under the same load, and their median is reported.
 """
 
 import statistics
@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Way = Callable[[], float]  # does its work once and returns its rate, or another measurement
+Way = Callable[[], float]  # does the work once; returns the rate or another measured value
 
 
 def timed(work: Callable[[], object], amount: int) -> Way:
-    """A way that does `work` and returns units per second; `amount` is the number of units that `work` processes."""
+    """Return a function that does `work`, which processes `amount` units, and returns the units per second."""
 
     def once() -> float:
         started = time.perf_counter()
@@ -24,7 +24,7 @@ def timed(work: Callable[[], object], amount: int) -> Way:
 
 
 def in_turns(ways: Mapping[str, Way], repetitions: int) -> dict[str, list[float]]:
-    """The measurements of each way, one per repetition, after a first repetition that serves only as a warm-up."""
+    """Measure each way once per repetition; an additional first repetition serves only as a warm-up."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for repetition in range(repetitions + 1):
         for name in list(ways) if repetition % 2 else reversed(list(ways)):
@@ -35,7 +35,7 @@ def in_turns(ways: Mapping[str, Way], repetitions: int) -> dict[str, list[float]
 
 
 def compared(found: Mapping[str, list[float]], fast: str) -> dict[str, Any]:
-    """The spread of each way's rates, and the spread of the speedups of the fast way over each other way."""
+    """Summarise the rates of each way, and the speedups of the way `fast` over each of the others."""
     others = {name: values for name, values in found.items() if name != fast}
     ratios = {
         name: spread([ours / theirs for ours, theirs in zip(found[fast], values, strict=True)])
@@ -45,7 +45,7 @@ def compared(found: Mapping[str, list[float]], fast: str) -> dict[str, Any]:
 
 
 def spread(values: list[float]) -> dict[str, Any]:
-    """The median, the quartiles and the number of the values."""
+    """The median and the quartiles of the values, and how many values there are."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return {"median": _short(middle), "quartiles": [_short(low), _short(high)], "n": len(values)}
 

@@ -98,11 +98,11 @@ def _tensors(values: Any) -> list[Tensor]:
 
 @contextlib.contextmanager
 def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
-    """Make `meta` accept the operations of the GPU code.
+    """Let GPU code run on `meta`.
 
-    These are foreach operations, fused optimisers, our Triton kernels, and the backward pass of batch norm, which must
-    keep the memory layout of the maps. Launches of our Triton kernels are counted or, if `launching`, passed on to
-    Triton. autocast is disabled, because it does not support `meta`.
+    This concerns foreach operations, fused optimisers, our Triton kernels, and the backward pass of batch norm, which
+    must keep the memory layout of the feature maps. Launches of our Triton kernels are counted or, if `launching`,
+    passed on to Triton. autocast is disabled, because it does not support `meta`.
     """
     nothing: Callable[..., Any] = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
     library = torch.library.Library("aten", "IMPL", "Meta")
@@ -120,9 +120,9 @@ def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
 
 
 def _of_batch_norm(_: Tensor, maps: Tensor, scale: Tensor | None, *others: Any) -> tuple[Tensor, ...]:
-    """Empty gradients of maps, shape (B, C, ...), scale and shift.
+    """Return empty gradients with respect to the feature maps, shape (B, C, ...), the scale and the shift.
 
-    Unlike torch's own implementation for `meta`, this one keeps the memory layout of the maps.
+    Unlike torch's own implementation for `meta`, this one keeps the memory layout of the feature maps.
     """
     like = maps if scale is None else scale
     return torch.empty_like(maps), *(like.new_empty(maps.shape[1]) for _ in range(2))

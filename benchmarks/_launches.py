@@ -17,7 +17,7 @@ def launches(step: Callable[[], object]) -> dict[str, int]:
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled, record_function(SPAN):
         step()
     events = profiled.events()
-    # the device's events also contain one named SPAN
+    # an event named SPAN also appears among the device's events
     on_the_host = [event for event in events if event.device_type == DeviceType.CPU]
     span = next(event.time_range for event in on_the_host if event.name == SPAN)
     inside = [event.name for event in on_the_host if span.start <= event.time_range.start <= span.end]

@@ -11,10 +11,10 @@ from benchmarks._results import FAILED, one_line
 
 
 def attempted(work: Callable[..., Any], *given: Any) -> Any:
-    """Return the result of a piece, or the reason for its failure in one line; the traceback goes to the log.
+    """Return the result of a piece, or a one-line reason if it fails; the traceback goes to the log.
 
-    The GPU memory of the piece is released. If the CUDA context is dead, each later piece fails as well, also with a
-    reason in one line.
+    The GPU memory of the piece is released. If the CUDA context is dead, all later pieces fail as well, each with a
+    one-line reason.
     """
     try:
         return work(*given)
@@ -28,7 +28,7 @@ def attempted(work: Callable[..., Any], *given: Any) -> Any:
 def forget() -> None:
     """Release unused memory.
 
-    Garbage is collected first, because a training and its recorded steps refer to each other.
+    Garbage is collected first, because the trained object and its recorded steps refer to each other.
     """
     gc.collect()
     if torch.cuda.is_initialized():

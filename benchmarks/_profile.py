@@ -15,7 +15,7 @@ NAME = 100  # maximum length of a kernel's name
 
 
 def by_kernel(step: Callable[[], object], device: str) -> dict[str, Any]:
-    """The kernels of a step, after one warm-up run: their number, time, and the slowest ones."""
+    """Profile a step after one warm-up run: the number of kernels, their total time, and the slowest ones."""
     on_gpu, waiting = device.startswith("cuda"), until_done(step, device)
     waiting()
     with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as profiled:

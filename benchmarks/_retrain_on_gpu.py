@@ -1,6 +1,6 @@
 """The first GPU measurements of the retraining: speed and kernels in bf16, for both memory formats.
 
-The settings are those of the paper's retraining of 600 epochs. AutoAugment, which needs torchvision, is off. On a CPU,
+The settings are those of the paper's 600-epoch retraining. AutoAugment, which needs torchvision, is off. On a CPU,
 channels last is left out, because a retraining rejects it there.
 """
 

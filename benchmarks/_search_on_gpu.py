@@ -95,7 +95,7 @@ def _epoch(size: Size, way: Way, device: str) -> dict[str, Any]:
 
 
 def _room(device: str) -> float:
-    """The gigabytes of memory that a group may take."""
+    """The amount of memory that a group may take, in gigabytes."""
     if device == "cpu":
         return float("inf")
     return FREE * torch.cuda.get_device_properties(device).total_memory / 1e9

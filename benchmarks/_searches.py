@@ -38,8 +38,8 @@ class Size:
         batch, side: number of images in a step, and side of an image.
         rounds, steps: number of timed rounds, and number of steps in a round.
         precision, seeds: precision of the searches, and number of seeds that train together.
-        last: number of images in a smaller batch at the end of a whole epoch; 0 means no such batch. Timed rounds leave
-            this batch out.
+        last: number of images in an additional, smaller batch at the end of a whole epoch; 0 means no such batch. Timed
+            rounds leave it out.
     """
 
     cells: int
@@ -54,7 +54,7 @@ class Size:
 
 
 class Trained:
-    """Searches that train together in one of the ways in `Way`.
+    """Searches that train together, using one of the implementations named in `Way`.
 
     Attributes:
         peak: peak GPU memory in bytes while the searches are created and run their first step; memory that was already
@@ -84,7 +84,7 @@ class Trained:
         self.search.epoch(0, self.size.steps)
 
     def started(self) -> float:
-        """The seconds to create the searches and run their first step, including the capture of a CUDA graph."""
+        """Run the first step, with any CUDA graph capture; return its seconds and those of creating the searches."""
         begun = time.perf_counter()
         self.search.start_epoch(0)
         until_done(lambda: self.search.step(0, 0), self.device)()
@@ -94,7 +94,7 @@ class Trained:
         return seconds
 
     def timed(self) -> Callable[[], float]:
-        """A function that trains a round and returns its images per second."""
+        """Return a function that trains for one round and returns the images per second."""
         amount = self.size.batch * self.size.steps * self.size.seeds
         return timed(until_done(self.round, self.device), amount)
 
@@ -104,7 +104,7 @@ class Trained:
         self.search.eager()
 
     def launches(self) -> dict[str, int]:
-        """The host's launches and waits in a step."""
+        """Count the launches and waits of the host in a step."""
         self.search.start_epoch(0)
         return launches(lambda: self.search.step(0, 0))
 

@@ -2,11 +2,11 @@
 
 Design choices: all methods have the same depth, width, batch size and number of steps; they keep their other options.
 Two kinds of step are timed: steps that train everything and, for two-level methods, steps that train only w. The second
-kind occurs in epochs with frozen alphas. DARTS has no such epochs, so the benchmark adds one. Methods are timed in
-turns: a few at a time, together with DropNAS and DARTS. On a CPU, processor time is measured, so that other work on the
-machine matters less. If a method has phases, the first one is timed. ProxylessNAS usually trains the alphas in every
-fifth step; here it does so in one of the `steps` steps. The peak memory is that of a separate process that runs a
-single step.
+kind occurs in epochs with frozen alphas. DARTS has no such epochs, so the benchmark adds one. A few methods at a time
+are timed alternately with DropNAS and DARTS. On a CPU, processor time is measured, so that other work on the machine
+matters less. If a method has phases, the first one is timed. ProxylessNAS usually trains the alphas in every fifth
+step; here it does so in one of the `steps` steps. The peak memory is that of a separate process that runs a single
+step.
 """
 
 import time
@@ -30,7 +30,7 @@ from dropnas.training import determinism
 
 DROPNAS = "dropnas"
 COMPARED = tuple(name for name in METHODS if name not in PRESETS and name != FIRST_ORDER)
-FEWEST = 2  # smallest number of images of a batch
+FEWEST = 2  # smallest number of images in a batch
 MOVING, ONLY_W = "all moves", "only w moves"
 
 
@@ -38,7 +38,7 @@ class Size(NamedTuple):
     """Sizes of the network, the images and the measurement.
 
     Attributes:
-        at_a_time: number of methods that are timed in turns with DropNAS and DARTS.
+        at_a_time: number of methods that are timed alternately with DropNAS and DARTS.
     """
 
     cells: int = 8
@@ -54,7 +54,7 @@ TINY = Size(cells=3, channels=4, batch_size=4, side=8, steps=1, rounds=2)
 
 
 def measure(device: str, tiny: bool) -> Iterator[tuple[str, Any]]:
-    """For each method, the seconds of a step, their ratios to DropNAS and DARTS, and the peak memory."""
+    """Measure each method: the seconds per step, their ratios to DropNAS and DARTS, and, on a CPU, the peak memory."""
     size = TINY if tiny else Size()
     determinism.apply(0, device, 1)
     yield from conditions().items()
@@ -74,7 +74,7 @@ def _ways(names: Sequence[str], size: Size, device: str) -> dict[Any, Way]:
 
 
 def _of_step(found: Mapping[Any, list[float]], name: str, kind: str) -> dict[str, Any]:
-    """The seconds of a step, and their ratios to the step of DropNAS and to the same kind of step of DARTS."""
+    """The seconds per step, and their ratios to DropNAS's step and to the same kind of step in DARTS."""
     ours, result = found[name, kind], {"seconds": spread(found[name, kind])}
     for key, other in (("times_dropnas", (DROPNAS, MOVING)), ("times_darts", (FIRST_ORDER, kind))):
         result[key] = spread([one / theirs for one, theirs in zip(ours, found[other], strict=True)])
@@ -101,7 +101,7 @@ class _Timed:
         return (MOVING, ONLY_W) if self.search.strategy.variant(0) else (MOVING,)
 
     def seconds(self, kind: str) -> float:
-        """The mean seconds of a step, in the first epoch with this kind of step. No operation is pruned yet then."""
+        """The mean seconds per step in the first epoch with this kind of step, before any operation is pruned."""
         clock = time.process_time if self.device == "cpu" else time.perf_counter
         variant = self.search.strategy.variant
         epoch = 0 if kind == ONLY_W else next(epoch for epoch in count() if variant(epoch) != WEIGHTS_ONLY)

@@ -44,7 +44,7 @@ Kernels = Literal["torch", "triton"]
 
 @dataclass(frozen=True)
 class Training:
-    """A search, a group of searches or a retraining, set up as in its stage.
+    """A search, a group of searches or a retraining, set up in the same way as in its stage.
 
     Attributes:
         trainee: the object that the stage itself trains.
@@ -60,7 +60,7 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        """The number of batches of an epoch."""
+        """The number of batches in an epoch."""
         return int(self.trainee.steps_per_epoch)
 
     def start_epoch(self, epoch: int) -> None:
@@ -100,7 +100,7 @@ def search_group(configs: Sequence[SearchConfig], images: ImageArrays, device: s
 
 
 class PlainEngine(Engine):
-    """The plain supernet in place of the fast engine: the reference, computed edge by edge."""
+    """Replaces the fast engine with the plain supernet, the reference, which computes edge by edge."""
 
     def mix(
         self,
@@ -183,7 +183,7 @@ def retraining(config: RetrainConfig, images: ImageArrays, tests: ImageArrays, d
 
 
 def dropnas_c10() -> Genotype:
-    """The paper's genotype DropNAS C10, from a JSON copy. Reading the original YAML needs a further package."""
+    """The paper's genotype DropNAS C10, from a JSON copy. Reading the original YAML would need another package."""
     cells = json.loads(Path(__file__).with_name("dropnas_c10.json").read_text(encoding="utf-8"))
     edges = {kind: tuple((operation, node) for operation, node in cells[kind]) for kind in ("normal", "reduce")}
     return Genotype(edges["normal"], tuple(cells["normal_concat"]), edges["reduce"], tuple(cells["reduce_concat"]))
@@ -232,7 +232,7 @@ def one_pass(wanted: Pass, images: ImageArrays, device: str) -> dict[str, Tensor
 
 
 def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: torch.dtype) -> Callable[[], None]:
-    """A program that launches every Triton kernel: forward and backward through the edges from a cell's first state."""
+    """Return a program that launches every Triton kernel, in a forward and backward pass from a cell's first state."""
     from dropnas.search.triton.fused import ConvolutionKind, LeavingConvolutions, mixed
 
     kinds = (
@@ -277,7 +277,7 @@ def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step
 
 @contextmanager
 def maps_of_type(kind: Precision) -> Iterator[None]:
-    """Convert a search's maps to the type that autocast would give them; `meta` has no autocast."""
+    """Convert a search's feature maps to the type that autocast would give them, as `meta` has no autocast."""
     dtype = torch.bfloat16 if kind == "bf16" else torch.float32
     with mock.patch("dropnas.search.engine.network._type_of_maps", lambda images: dtype):
         yield

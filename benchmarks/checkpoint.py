@@ -1,4 +1,4 @@
-"""The cost of a checkpoint: the time of a save relative to the default time between two checkpoints.
+"""Measures the cost of a checkpoint: the time to save it, relative to the default time between two checkpoints.
 
 Design choices: a search and a retraining on CIFAR at the paper's size are measured, with the objects that the stages
 train. They first train one step, so that all optimiser states exist. The checkpoint is saved as in the training loop
@@ -27,7 +27,7 @@ IMAGES = 4  # images in the single step; the state does not depend on their numb
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """The duration of a save, in seconds and as a percentage of the time between two checkpoints."""
+    """The time to save a checkpoint, in seconds and as a percentage of the time between two checkpoints."""
     interval = Machine().checkpoint_seconds
     images = _workloads.noise(IMAGES, 32, device)
     search = _workloads.search_group([replace(SearchConfig(), batch_size=IMAGES)], images, device)
@@ -39,7 +39,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _saved(training: Training, interval: float, device: str) -> dict[str, float]:
-    """The size of the state, and the median and longest time of a save."""
+    """The size of the state, and the median and longest time to save it."""
     training.epoch(0, steps=1)
     times, cpu = [], time.process_time()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:

@@ -36,7 +36,7 @@ class Part:
     Attributes:
         seconds: seconds reserved for it.
         command: arguments for Python; `--device` and `--json` are added.
-        small: further arguments in a rehearsal on a CPU.
+        small: additional arguments for a rehearsal on a CPU.
     """
 
     name: str

@@ -2,8 +2,8 @@
 
 Design choices: test files are found by searching for the marker. Files whose names contain a word in `LAST` run last,
 because they compile longest. No file may take more than twice its share of the time, so that a file that hangs leaves
-time for the others. Without a GPU, all tests are skipped for that reason; this still shows that the files can be
-imported on the machine.
+time for the others. Without a GPU, all tests are skipped; this still shows that the files can be imported on the
+machine.
 """
 
 import re
@@ -29,7 +29,7 @@ SHARES = 2.0
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """The numbers of passed, failed and skipped tests of each file, with the reasons."""
+    """The number of passed, failed and skipped tests in each file, with the reasons."""
     files, ends = marked(PROJECT / "tests"), time.monotonic() + SECONDS
     if not files:
         raise DropnasError("no test is marked gpu", where=PROJECT / "tests")

@@ -1,9 +1,9 @@
 """Times CIFAR's input pipeline: batches augmented on the device, compared with torchvision's per-image transforms.
 
-Design choices: both ways end with an augmented and normalised batch of the same images on the device. The usual way is
-the one in DARTS: Pillow images are cropped and flipped, then pass through ToTensor, Normalize and Cutout. These
-transforms run in torch's DataLoader, with as many processes as our way has threads. The clock starts after some
-batches, so that the time to start the processes does not count.
+Design choices: both pipelines produce augmented and normalised batches of the same images on the device. The usual
+pipeline is the one in DARTS: Pillow images are cropped and flipped, then pass through ToTensor, Normalize and Cutout.
+These transforms run in torch's DataLoader, with as many processes as our pipeline has threads. The clock starts after
+some batches, so the time to start the processes is not included.
 """
 
 import tempfile
@@ -29,15 +29,15 @@ from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import augmented, draw
 
 BATCH, PADDING, CUTOUT = 96, 4, 16
-CORES = 1  # threads of our way, processes of the usual way; should not exceed the number of free cores
-SKIPPED, TIMED = 8, 60  # number of batches before the clock starts, and while it runs
+CORES = 1  # threads of our pipeline, processes of the usual one; should not exceed the number of free cores
+SKIPPED, TIMED = 8, 60  # number of batches before and during the timing
 REPETITIONS, REPETITIONS_CUDA = 8, 4
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Images per second of both ways, without and with AutoAugment, and how many times faster ours is."""
+    """Images per second of both pipelines, without and with AutoAugment, and how many times faster ours is."""
     torch.set_num_threads(CORES)
     torch.manual_seed(0)
     repetitions = REPETITIONS_CUDA if device.startswith("cuda") else REPETITIONS
@@ -71,7 +71,7 @@ def _rate_of(start: Callable[[], Batches], device: str) -> Way:
 
 
 def _ours(data: ImageArrays, autoaugmented: bool) -> Batches:
-    """The batches of a retraining epoch. As in the usual way, the time includes drawing the random numbers."""
+    """The batches of a retraining epoch. As in the usual pipeline, drawing the random numbers is timed too."""
     device = str(data.images.device)
     config = RetrainConfig(crop_padding=PADDING, cutout=CUTOUT, autoaugment=autoaugmented)
     height, width = data.images.shape[2:]

@@ -1,9 +1,9 @@
 """Times ImageNet's input pipeline: our loader, compared with torchvision's ImageFolder and torch's DataLoader.
 
-Design choices: all ways read the same real images (an uncompressed tar of class folders, DROPNAS_IMAGENET) with the
-same number of decoding processes, and end with float32 images on the device. The usual way decodes to Pillow images and
-applies RandomResizedCrop, flip, ToTensor and Normalize. The fastest alternative in torchvision is measured as well: its
-own decoder, followed by transforms that work on tensors. Our way is the input pipeline of the transfer stage:
+Design choices: all pipelines read the same real images (an uncompressed tar of class folders, DROPNAS_IMAGENET) with
+the same number of decoding processes, and produce float32 images on the device. The usual pipeline decodes to Pillow
+images and applies RandomResizedCrop, flip, ToTensor and Normalize. The fastest alternative in torchvision is measured
+as well: its own decoder, followed by transforms that work on tensors. Our pipeline is that of the transfer stage:
 AutoAugment runs on the GPU or, without a GPU, in the decoding processes; whole batches are normalised on the device.
 The clock starts after some batches: in a real epoch, which has thousands of batches, the time to start the processes
 does not matter.
@@ -47,7 +47,7 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Images per second of each way, and how many times faster ours is."""
+    """Images per second of each pipeline, and how many times faster ours is."""
     tar = _sample()
     torch.set_num_threads(1)
     torch.manual_seed(0)

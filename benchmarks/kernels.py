@@ -83,7 +83,7 @@ def _of_retrainings() -> dict[str, Any]:
 
 
 def counted(program: Callable[[], None], images: int) -> dict[str, Any]:
-    """Count the kernels and bytes of a program that processes `images` images, after a first run for one-time work."""
+    """Count the kernels and bytes of a program that processes `images` images, after a warm-up run."""
     with as_on_a_gpu():
         program()
         with Kernels() as counter:

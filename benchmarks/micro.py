@@ -1,10 +1,10 @@
 """The small operations of a training step, each measured separately. A step costs at least as much as its operations.
 
-Design choices: the operations are timed by `benchmarks._graph`. The tiny products compute the gradients of the mixing
-weights of the operations without parameters. They have few rows and few columns; their inner dimension is the number of
-values in the maps of a batch. "in chunks" splits the inner dimension, computes a batch of smaller products, and sums
-these in fp32. To measure Triton's kernels, a program that launches all of them runs once. The first launch of each kind
-is then repeated on its own. The cheapest operations come first.
+Design choices: the operations are timed by `benchmarks._graph`. The tiny matrix products compute the gradients with
+respect to the mixing weights of parameter-free operations. They have few rows and columns; their inner dimension is the
+number of values in a batch of feature maps. "in chunks" splits the inner dimension, computes a batch of smaller
+products, and sums these in fp32. To measure Triton's kernels, a program that launches all of them runs once. The first
+launch of each kind is then repeated on its own. The cheapest operations come first.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ LAYOUTS = {"native": torch.contiguous_format, "channels last": torch.channels_la
 
 
 def measure(device: str, tiny: bool = False) -> Iterator[tuple[str, Any]]:
-    """The microseconds of each operation, by name."""
+    """The time of each operation in microseconds, by name."""
     determinism.apply(0, device, 1)
     batch, retrained, nodes = (2, 2, 70) if tiny else (BATCH, RETRAINED_BATCH, NODES)
     yield f"{nodes:,} empty nodes, us", attempted(_empty, nodes, device)
@@ -53,7 +53,7 @@ def _empty(nodes: int, device: str) -> dict[str, float]:
 
 
 def _products(inner: int, device: str) -> dict[str, float]:
-    """The tiny products, whole and in chunks, in bf16 and fp32."""
+    """Time the tiny products in bf16 and fp32, each as a single product and in chunks."""
     found = {}
     for dtype in (torch.bfloat16, torch.float32):
         rows = torch.ones(1, ROWS, inner, dtype=dtype, device=device)
@@ -65,14 +65,14 @@ def _products(inner: int, device: str) -> dict[str, float]:
 
 
 def in_chunks(rows: Tensor, columns: Tensor) -> Tensor:
-    """The product (K, M, N) of rows (K, M, inner) and columns (K, N, inner), summed over chunks in fp32."""
+    """Multiply `rows`, (K, M, inner), by the transpose of `columns`, (K, N, inner), in chunks; sum these in fp32."""
     chunks = next(count for count in range(min(CHUNKS, rows.shape[2]), 0, -1) if rows.shape[2] % count == 0)
     left, right = (each.unflatten(2, (chunks, -1)).transpose(1, 2) for each in (rows, columns))
     return (left @ right.transpose(2, 3)).sum(dim=1, dtype=torch.float32)
 
 
 def _depthwise(batch: int, channels: int, side: int, size: int, device: str) -> dict[str, float]:
-    """torch's depthwise convolution in bf16: the forward pass alone, and with the gradients of maps and kernels."""
+    """Time torch's depthwise convolution in bf16: the forward pass alone, and together with the backward pass."""
     found = {}
     for name, layout in LAYOUTS.items():
         maps = torch.ones(batch, channels, side, side, dtype=torch.bfloat16, device=device)

@@ -33,7 +33,7 @@ print(len(plan.runs))
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """The seconds of the command and of its parts, and the number of planned runs."""
+    """The time that the command and its parts take, in seconds, and the number of planned runs."""
     if not PARAMETERS.is_file():
         raise DropnasError("no parameter file", where=PARAMETERS, remedy="start it in the root of the project")
     parts: list[tuple[float, float, float]] = []

@@ -1,13 +1,13 @@
 """The effect of precision on a search: the alphas after one epoch on real images, computed in several ways.
 
-Design choices: one way uses another seed. All other ways have the same initial weights, alphas and random numbers, so
-they differ only in rounding. They are compared with the first way, the reference. On a CPU, the reference is the plain
-supernet in double precision; because it is slow, the supernet is small and few images are used. On a GPU, the reference
-is the plain supernet in fp32 without TF32, at the paper's size, on a hundred batches. Two more comparisons serve as
-yardsticks: one between the engine and the plain supernet in fp32, which sum in different orders, and one between two
-seeds of the engine. All comparisons use the changes of the alphas during the epoch (called moves). Ways with the same
-seed start from the same alphas, so the difference between their moves is the difference between their final alphas. The
-best operations and the genotypes are derived from the final alphas.
+Design choices: one variant uses a different seed. All other variants have the same initial weights, alphas and random
+numbers, so they differ only in rounding. They are compared with the first variant, the reference. On a CPU, the
+reference is the plain supernet in double precision; because it is slow, the supernet is small and few images are used.
+On a GPU, the reference is the plain supernet in fp32 without TF32, at the paper's size, on a hundred batches. Two more
+comparisons serve as yardsticks: one between the engine and the plain supernet in fp32, which sum in different orders,
+and one between two seeds of the engine. All comparisons use the changes of the alphas during the epoch (called moves).
+Variants with the same seed start from the same alphas, so the difference between their moves is the difference between
+their final alphas. The best operations and the genotypes are derived from the final alphas.
 """
 
 import tempfile
@@ -47,7 +47,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Way:
-    """A way to compute the epoch; `double` selects double precision, which a configuration cannot select."""
+    """A variant of the epoch's computation; `double` selects double precision, which a configuration cannot select."""
 
     precision: Precision
     supernet: Literal["engine", "plain"]
@@ -76,7 +76,7 @@ YARDSTICKS = ((ENGINE, PLAIN), (OTHER_SEED, ENGINE))
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Train an epoch in every way; compare each way with the reference, and the pairs in `YARDSTICKS`."""
+    """Train an epoch with each variant, and yield the results and the comparisons."""
     size, ways = (SIZE_CUDA, WAYS_CUDA) if device.startswith("cuda") else (SIZE, WAYS)
     with tempfile.TemporaryDirectory() as folder:
         images, what = training_images(Path(folder), device)
@@ -86,7 +86,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def measured(size: Size, ways: dict[str, Way], images: ImageArrays, device: str) -> Iterator[tuple[str, Any]]:
-    """Yield each way, and each comparison as soon as both ways are measured; the first way is the reference."""
+    """Yield the results of each variant, the reference first, and each comparison once its variants are measured."""
     reference, *others = ways
     pairs = [(name, reference) for name in others if name != OTHER_SEED]
     pairs += [pair for pair in YARDSTICKS if pair not in pairs]
@@ -123,7 +123,7 @@ def epoch(size: Size, way: Way, images: ImageArrays, device: str) -> Epoch:
 
 
 def compared(ours: Epoch, theirs: Epoch) -> dict[str, Any]:
-    """Compare the moves of two searches, relative to those of the second, and the choices made from their alphas.
+    """Compare two searches: their moves, relative to the moves of the second, and the choices made from their alphas.
 
     `best_operation_alike` is the fraction of edges, in both kinds of cell, whose best operation is the same in both
     searches. `genotype_alike` is the fraction of the second genotype's edges that the first genotype also has.

@@ -1,11 +1,11 @@
 """Times a step and an evaluation in the retraining of `dropnas_c10`: the stage's code compared with a plain loop.
 
-Design choices: the two ways are timed in turns. The fast way is the stage's code; on a GPU its step is recorded as a
-CUDA graph. The plain way is a loop as one would write it by hand: unmodified modules, torch's optimiser with `foreach`,
-and random numbers drawn on the device for each batch. Neither way reads values back from the device. The time of the
-fast way includes drawing the random numbers of an epoch. Both ways train on noise images with AutoAugment, drop-path
-and the auxiliary tower, so they do the same work. In the evaluation, however, only the fast way gathers and normalises
-the images. On a CPU, peak memory is that of a separate process that runs one step. On a GPU, the plain way is also
+Design choices: the two implementations are timed alternately. The fast one is the stage's code; on a GPU its step is
+recorded as a CUDA graph. The plain one is an ordinary training loop: unmodified modules, torch's optimiser with
+`foreach`, and random numbers drawn on the device for each batch. Neither reads values back from the device. The time of
+the fast one includes drawing the random numbers of an epoch. Both train on noise images with AutoAugment, drop-path and
+the auxiliary tower, so they do the same work. In the evaluation, however, only the fast one gathers and normalises the
+images. On a CPU, peak memory is that of a separate process that runs one step. On a GPU, the plain loop is also
 measured with channels last, and the precisions are measured one after another. The measurements of `make gpu` follow.
 """
 
@@ -63,10 +63,10 @@ STEPS_CUDA = 20  # steps per epoch, with one wait at the end
 
 
 def measure(device: str, only: str | None = None, tiny: bool = False) -> Iterator[tuple[str, Any]]:
-    """Images per second of both ways in training and evaluation, their ratio, memory, and launches.
+    """Measure both implementations: images per second in training and evaluation, their ratio, memory, and launches.
 
-    Images per second of the fast way at other batch sizes follow. With `only="layouts"`, only the measurements of
-    `make gpu` are taken; `tiny` runs these at a tiny size.
+    Then measure the fast implementation at other batch sizes. With `only="layouts"`, take only the measurements of
+    `make gpu`; `tiny` uses a tiny size for these.
 
     Raises:
         DropnasError: there is no such part.
@@ -95,7 +95,7 @@ def _both_ways(device: str) -> Iterator[tuple[str, Any]]:
 
 
 class Plain:
-    """A loop as one would write it by hand, for the same network, images and augmentation."""
+    """An ordinary training loop for the same network, images and augmentation."""
 
     def __init__(self, size: Size, kind: Precision, device: str, layout: torch.memory_format) -> None:
         self.config, self.device, self.layout = _config(size, kind), device, layout
@@ -146,13 +146,13 @@ class Plain:
 
 
 def _measured(size: Size, kind: Precision, device: str) -> dict[str, Any]:
-    result = _paces(size, kind, device)  # peaks come later: a graph in use would keep its memory
+    result = _paces(size, kind, device)  # peaks are measured later: a graph that is in use would keep its memory
     result["peak memory, bytes"] = {way: _peak(size, way, kind, device) for way in WAYS}
     return {**result, "ratio": result["training, images/s"]["ratio"]["plain"]}
 
 
 def _paces(size: Size, kind: Precision, device: str) -> dict[str, Any]:
-    """Time both ways in turns, in training and evaluation; on a GPU, also count launches and waits in a step."""
+    """Time both implementations alternately, in training and evaluation; on a GPU, also count launches and waits."""
     forget()
     precision.apply(kind)
     made = _training(size, kind, device)
@@ -186,7 +186,7 @@ def _steps(device: str) -> int:
 
 
 def _pace(size: Size, device: str) -> dict[str, Any]:
-    """Images per second of the fast way alone, in fp32."""
+    """Images per second of the fast implementation alone, in fp32."""
     forget()
     precision.apply("fp32")
     made = _training(size, "fp32", device)
@@ -216,7 +216,7 @@ def _training(size: Size, kind: Precision, device: str) -> Training:
 
 
 def _peak(size: Size, way: Way, kind: Precision, device: str) -> int:
-    """The peak memory of a step; on a CPU, including the process itself."""
+    """The peak memory of a step; on a CPU, that of the entire process that runs it."""
     if not device.startswith("cuda"):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             return pool.submit(_peak_here, size, way).result()

@@ -2,14 +2,14 @@
 
 Design choices: the timed steps are those of the stage, including augmentation, masks and both optimisers; the images
 are noise. The time includes drawing the random numbers of an epoch. A rate counts the images of all seeds. On a CPU,
-three ways are timed in turns: the plain supernet; a single seed, which skips dropped operations; and a group of one
-seed, which computes them. Groups of several seeds are then timed in the same manner. On a GPU, a group of one seed is
-measured with Triton's kernels and with torch's, followed by the measurements of `make gpu`. The first start there
-compiles Triton's kernels unless they are in Triton's cache; a second start finds them all. Peak memory is measured
-during the first step of each way; on a CPU, each way runs in a separate process for this. For the share of the
-arithmetic, a step is taken to cost three forward passes of the plain supernet with nothing dropped. For the share of
-the bandwidth, each tensor kept for the backward pass is counted as written once and read once, so this share is a lower
-bound. To show how the cost grows, a base size is measured, and variants that each change one of its numbers.
+three variants are timed alternately: the plain supernet; a single seed, which skips dropped operations; and a group of
+one seed, which computes them. Groups of several seeds are then timed in the same manner. On a GPU, a group of one seed
+is measured with Triton's kernels and with torch's, followed by the measurements of `make gpu`. When the group is first
+started there, Triton compiles the kernels that are not yet in its cache; a second start finds them all. Peak memory is
+measured during the first step of each variant; on a CPU, each variant runs in a separate process for this. The share of
+the arithmetic limit assumes that a step costs three forward passes of the plain supernet with nothing dropped. The
+share of the bandwidth limit counts each tensor kept for the backward pass as written once and read once, so it is a
+lower bound. To show how the cost grows, sizes that differ in one number from a base size are measured.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -46,10 +46,10 @@ FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 3, steps=4, preci
 def measure(
     device: str, only: str | None = None, tiny: bool = False, strategies: bool = False
 ) -> Iterator[tuple[str, Any]]:
-    """Measure all ways: rates, ratios, peak memory, time to the first step, shares of the limits, growth with size.
+    """Measure all variants: rates, ratios, peak memory, time to the first step, shares of the limits, growth with size.
 
     `only` selects a part of the measurements for a GPU. `strategies` measures a step of every search method instead.
-    With either of them, `tiny` selects tiny sizes.
+    With either of these options, `tiny` selects tiny sizes.
 
     Raises:
         DropnasError: there is no such part, or `only` and `strategies` were both requested.
@@ -80,7 +80,7 @@ def _all_ways(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, Any]:
-    """Measure all ways for one seed, timed in turns."""
+    """Measure all variants for one seed; time them alternately."""
     ways = WAYS_CUDA if device.startswith("cuda") else WAYS
     trained = {way: Trained(size, way, device) for way in ways}
     starts = {way: trained[way].started() for way in ways}
@@ -103,7 +103,7 @@ def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, An
 
 
 def _groups(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int, Any]]:
-    """Measure groups of several seeds in turns with a group of one: rates, their ratios to that group, and memory."""
+    """Measure groups of several seeds, alternating with a group of one: rates, ratios to the latter, and memory."""
     if not seeds:
         return
     sizes = {count: replace(size, seeds=count) for count in seeds}
@@ -122,7 +122,7 @@ def _groups(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int
 
 
 def _growth(first: Size, device: str) -> Iterator[tuple[str, Any]]:
-    """Measure the size `first`, and variants that each change one of its numbers."""
+    """Measure the size `first`, and other sizes that each differ from it in one number."""
     changes: list[dict[str, int]] = [{}, {"cells": 2 * first.cells}, {"channels": 2 * first.channels}]
     changes += [{"batch": 2 * first.batch}, {"seeds": 2}, {"seeds": 4}]
     for change in changes:

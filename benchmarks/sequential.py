@@ -6,10 +6,10 @@ that have a wrong verdict at any look. It also prints the cost, compared with ei
 draws fewer reproductions.
 
 Design choices: the questions are those of `params/paper.yaml`, and verdicts are judged by the same code as for real
-runs. In the worst case of a claim, one of its comparisons has no difference, and all others have differences that are
-easily shown. A table counts as wrong if any of its verdicts is wrong. Costs are in V100-days: for a search, the time
-that the authors report; for a retraining, one day. ImageNet, the augmented trainings and Figure 5 are left out, because
-they cost the same in a sequential plan as in a fixed one.
+runs. In the worst case for a claim, one of its comparisons has no true difference, and all others have differences that
+are easy to detect. A table counts as wrong if any of its verdicts is wrong. Costs are in V100-days: for a search, the
+time that the authors report; for a retraining, one day. ImageNet, the augmented trainings and Figure 5 are left out,
+because they cost the same in a sequential plan as in a fixed one.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ PARAMETERS = Path("params/paper.yaml")
 SCHEDULES = ((3, 4, 5, 6, 7, 8), (3, 5, 8, 16))
 FIXED = (8,)
 COUNT, FEW = 10_000, 400
-EASILY = 10.0  # difference of two experiments that is easily shown, in standard deviations
+EASILY = 10.0  # difference between two experiments that is easy to detect, in standard deviations
 SCATTER = {"equal": 1.0, "ours half": 0.5, "ours twice": 2.0}
 
 
@@ -53,7 +53,7 @@ def measure(device: str, *, tiny: bool = False) -> Iterator[tuple[str, Any]]:
 
 
 def hours(asking: PlanQuestions, schedule: tuple[int, ...], count: int) -> dict[str, dict[str, Any]]:
-    """The relative cost, and the shares of numbers decided and of claims that hold, in two cases.
+    """The relative cost, the share of numbers that are decided, and how often each claim holds, in two cases.
 
     The cost is relative to eight seeds for every experiment. In the first case, the paper's numbers are true. In the
     second case, every method has the error of DropNAS.
@@ -114,7 +114,7 @@ def _dropnas(asking: PlanQuestions, role: str) -> float:
 def _simulated(
     questions: Questions, schedule: tuple[int, ...], stds: Array, margins: float, count: int
 ) -> tuple[Questions, LookState]:
-    """Simulate reproductions, each with newly drawn runs of the paper.
+    """Simulate reproductions; for each, the runs of the paper are drawn anew.
 
     Our true errors are shifted by `margins` times the margin of each number.
     """
@@ -123,7 +123,7 @@ def _simulated(
 
 
 def _drawn_again(questions_of: QuestionArrays, random: np.random.Generator, count: int) -> QuestionArrays:
-    """The paper's eight runs of each experiment, drawn around the printed numbers and printed with two decimals."""
+    """Draw the paper's eight runs of each experiment around the printed numbers; round the results to two decimals."""
     priors, of = questions_of.questions.priors, questions_of.questions.numbers[0].of
     stds = np.array([prior.std for prior in priors])
     noise = random.normal(size=(BLOCK, len(priors), of))

@@ -1,7 +1,7 @@
 """The time from the start of a training stage's process to its first step, compared with importing torch.
 
-Design choices: the real command of a job runs, from a frozen plan, on so few bundled images that an epoch is one step.
-The clock stops at the line that reports the end of this epoch, so the time includes the evaluation of a few test
+Design choices: the real command of a job is run from a frozen plan, on so few bundled images that an epoch has one
+step. The clock stops at the line that reports the end of this epoch, so the time includes the evaluation of a few test
 images. All stages take turns. The first round is not counted, because it has to read the imported modules from the
 disk. CPU time is that of the whole process and is meaningful even on a busy machine. On a GPU, the first step includes
 the start of CUDA, the warm-up and the capture of a CUDA graph, and there are fewer rounds.
@@ -35,7 +35,7 @@ REPETITIONS, REPETITIONS_CUDA = 7, 2
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """The seconds from the start of a process to its first step, for each stage, and the seconds of `import torch`."""
+    """The seconds from the start of each stage's process to its first step, and the seconds to import torch."""
     repetitions = REPETITIONS_CUDA if device.startswith("cuda") else REPETITIONS
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -61,7 +61,7 @@ def _on(device: str, root: Path) -> Path:
 
 
 def _counted(way: Way, used: list[float]) -> Way:
-    """Wrap a way so that it also appends the CPU time of the processes that it starts to `used`."""
+    """Return a version of `way` that also appends the CPU time of its child processes to `used`."""
 
     def once() -> float:
         before = sum(os.times()[2:4])
@@ -80,7 +80,7 @@ def _compute_inputs(runs: list[Run], plan: Path, root: Path) -> None:
 
 
 def _start(run: Run, plan: Path, root: Path) -> Way:
-    """A way that starts the job of a run and returns the seconds to its first step.
+    """Return a function that starts the job of a run and returns the seconds until its first step.
 
     The run's folder is deleted before the start. After the first step, the job continues to its end.
     """
