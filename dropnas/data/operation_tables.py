@@ -37,7 +37,7 @@ class Tables:
     """The tables of a list of operations, for images of one size on one device."""
 
     operations: tuple[Operation, ...]
-    named: dict[str, Tensor]  # maps each name to bool (operations,): which operations have this name
+    named: dict[str, Tensor]  # maps each name to a mask, bool (operations,), of the operations with this name
     moves: Tensor  # bool (operations,): whether an operation moves pixels
     looks_up: Tensor  # bool (operations,): whether it has a table of 256 values, fixed or made from the image
     sources: Tensor  # int64 (rows, H * W), the source index of each pixel; H * W means grey

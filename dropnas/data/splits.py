@@ -60,7 +60,7 @@ def check(split: Labelled, classes: int, where: str) -> None:
 
 
 def check_labels(labels: NDArray[np.int64], classes: int, where: str) -> None:
-    """Raise a DropnasError if a label is outside of 0 .. classes - 1; it names the first such label."""
+    """Raise a DropnasError if a label is outside of 0 .. classes - 1. The message names the first such label."""
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         raise DropnasError(

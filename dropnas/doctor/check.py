@@ -42,7 +42,7 @@ class Situation:
 
     @property
     def processes(self) -> int:
-        """The largest number of processes that any of the runs needs; each process uses one GPU."""
+        """The largest number of processes, and therefore of GPUs, that a single run needs."""
         return self.machine.transfer_processes if any(run.stage == "transfer" for run in self.runs) else 1
 
 

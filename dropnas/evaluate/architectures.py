@@ -3,7 +3,7 @@
 Design choices: the networks are those of Section 4.2. Batch norms are removed before multiply-adds are counted, because
 they contribute none but would take half of the counting time. Squeeze-and-excitation is counted separately, because
 only the paper's own rows of Table 3 include it. A remark states by how much the computed number differs from the
-printed one; it also states the reason if the reason was published or can be computed here.
+printed one. It also gives the reason, if that was published or can be computed here.
 """
 
 from collections.abc import Sequence

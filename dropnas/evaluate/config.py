@@ -156,7 +156,7 @@ class SelectConfig:
 
 @dataclass(frozen=True)
 class FixedConfig:
-    """A genotype that does not come from a search here: a published one, or the user's own.
+    """A genotype that is given in the configuration: a published one, or the user's own.
 
     Attributes:
         architecture: id of the genotype.

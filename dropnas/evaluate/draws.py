@@ -1,4 +1,4 @@
-"""Draws all random numbers for an epoch of retraining before the first step of the epoch.
+"""Draws all random numbers for an epoch of retraining before its first step.
 
 Design choices: the numbers depend only on (seed, epoch) and are drawn on the CPU. An epoch that is resumed therefore
 has the same numbers, on any device. On the device, the numbers are in tensors with fixed addresses; each step reads the
@@ -37,7 +37,7 @@ class Draws:
         return Draws(**{name: values.to(device) for name, values in vars(self).items()})
 
     def take_over(self, others: "Draws") -> None:
-        """Copy the numbers of `others` into the existing tensors. Both must be for the same number of images."""
+        """Copy the numbers in `others`, which are for as many images, into the existing tensors."""
         for mine, theirs in zip(vars(self).values(), vars(others).values(), strict=True):
             mine.copy_(theirs, non_blocking=True)
 

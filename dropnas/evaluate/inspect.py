@@ -1,4 +1,4 @@
-"""Describes a genotype for the verb `inspect`: its size in the paper's networks, and what the paper reports."""
+"""Describes a genotype for `inspect`: its size in the paper's networks, and the numbers that the paper prints."""
 
 from collections import Counter
 from typing import Any

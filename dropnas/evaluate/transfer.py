@@ -73,7 +73,7 @@ class Transfer:
         shape = shape_of("imagenet", config, training.classes, sides, config.squeeze_excitation)
         self.learner = Learner(ImageNetNetwork(shape, genotype), shape, config, self.device)
         self.combiner = Combiner(self.learner.network, self.own, ranks)
-        self.images_seen = 0  # by all processes since this one started; used for the throughput
+        self.images_seen = 0  # seen by all processes since this one started; used for the throughput
         self.drop_path = 0.0
         self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
 
@@ -191,7 +191,7 @@ class Transfer:
 def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Tensor], number: int) -> list[Tensor]:
     """Apply AutoAugment to one micro-batch. This runs in a decoding process.
 
-    `number` is the index of the micro-batch in the epoch, counted for one training process. This process computes `own`
+    `number` is the index of the micro-batch in the epoch, counted in one training process. This process computes `own`
     micro-batches in each step. `first` is the index of the first of them in the step, counted over all processes. This
     is not a method, because a reference to the Transfer would keep the decoding processes alive.
     """
@@ -237,7 +237,7 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
 
 
 def _mixup(config: TransferConfig, position: tuple[int, int, int], count: int) -> tuple[float, Tensor]:
-    """Draw a micro-batch's mixup weight from Beta(mixup, mixup), and the index of each image's partner, (count,).
+    """Draw a micro-batch's mixup weight from Beta(mixup, mixup), and the index of each image's partner.
 
     Source: Zhang et al., ICLR 2018.
     """

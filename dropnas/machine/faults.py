@@ -2,8 +2,8 @@
 
 Design choices: torch, the allocators and the file writers each have their own exceptions for such faults. Here they
 become DropnasError, the one kind of error that is shown to the user. Everything else passes unchanged: a bug keeps its
-traceback, even if CUDA reports it (an illegal address, a device-side assert). Faults in torch are
-recognised by the text of its RuntimeErrors, so stages that do not use torch need not import it.
+traceback, even if CUDA reports it (an illegal address, a device-side assert). Torch's faults are recognised by
+the text of a RuntimeError, so stages that do not use torch need not import it.
 """
 
 import errno

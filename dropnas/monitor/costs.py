@@ -28,8 +28,8 @@ READY_IMAGES = "; the probe's transfers do not include decoding and augmenting i
 def costs(frame: DataFrame, targets: Collection[str], on_request: Collection[str]) -> DataFrame:
     """Return a table with a row for each target, and a row for the total of the targets that are built by default.
 
-    `frame` is a `Known.frame` with an additional column `state`. In the result, there is a column with the number of
-    runs for each stage and each state. `shared` is the number of trainings that other targets need too. The columns
+    `frame` is a `Known.frame` with an additional column `state`. The result has a column with the number of runs for
+    each stage and for each state. `shared` is the number of trainings that other targets need too. The columns
     `hours`, `added` and `left` are sums of type `Hours`.
     """
     each = frame.join(frame.used_by.explode().rename("target"))

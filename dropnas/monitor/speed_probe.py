@@ -50,7 +50,7 @@ from dropnas.workspace import Workspace
 
 SECONDS = 60.0  # for all kinds together
 SMALLEST_BATCH = 2  # images of the first batch; batch norm needs two
-CLEAR_INCREASE = 1.5  # from a batch that takes this many times as long as the smallest, the time per image can be told
+CLEAR_INCREASE = 1.5  # the time per image is measurable if a batch takes this many times as long as the smallest
 FEWEST_STEPS, MOST_STEPS = 3, 20  # repetitions of a batch
 EIGHTY = (0.1, 0.5, 0.9)  # quantiles
 STAND_IN = "dropnas_c10"  # used in place of the genotypes that the searches will find

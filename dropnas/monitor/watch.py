@@ -90,7 +90,7 @@ class Snapshot:
 
 
 class Watch:
-    """Reads the state of the runs that some targets of a plan.json need; the default is every target not on request."""
+    """Reads the state of the runs of a plan.json that some targets need; by default, all targets not on request."""
 
     def __init__(self, plan: Mapping[str, Any], root: Path, targets: Sequence[str] = ()) -> None:
         every = {name for run in plan["runs"] for name in run["used_by"]}

@@ -65,7 +65,7 @@ def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: 
 
 
 def _changes(run: Run, old: Record) -> dict[str, str]:
-    """Map each configuration key and part of the identity in which two runs of a stage differ to a description."""
+    """Describe the differences between two runs of a stage, by configuration key or part of the identity."""
     identity, before = run.identity, old["identity"]
     now, then = _flat(identity["config"]), _flat(before["config"])
     values, old_values = {**_flat(resolved(run.config)), **now}, {**_flat(old["config"]), **then}
