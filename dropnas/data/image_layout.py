@@ -28,7 +28,7 @@ Folders = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of both splits of a folder or tar with their labels, in the order of the manifest."""
+    """The labelled images of both splits of a folder or tar, in the order of the manifest."""
 
     location: Path
     classes: tuple[str, ...]
@@ -81,7 +81,7 @@ class _Placed:
 
 
 def _splits(entries: list[SourceFile], images: list[SourceFile], location: Path) -> tuple[Classes, Classes]:
-    """Training and test images by class; the same object twice if the source has only one split."""
+    """Group the training and the test images by class; both are the same object if the source has only one split."""
     placed = [found for entry in images if (found := _placed(entry, TRAIN | TEST))]
     roots = {one.root for one in placed if one.name}
     if not roots:

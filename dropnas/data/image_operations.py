@@ -1,7 +1,7 @@
 """The operations of AutoAugment, implemented with torchvision; `operation_tables` builds its tables from them.
 
 Design choices: each operation takes a fraction of its range, -1..1. The largest translation is 150/331 of the side.
-Pixels that move into the image are grey (128), close to the mean, as in the original.
+Pixels that come from outside of the image are grey (128), which is close to the mean, as in the original.
 """
 
 import math

@@ -1,9 +1,9 @@
 """Loads images of any size for training on ImageNet; any number of processes decode, crop and batch them.
 
 Design choices: a batch depends only on the source, the transform and its indices. Each image's random numbers depend on
-(seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed changes a pixel. A
-worker makes complete micro-batches in shared memory. Images stay uint8 until they are on the device. Every image from a
-folder or tar is checked against the SHA-256 in its manifest, which costs a few percent of the decoding time.
+(seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed changes a pixel. Each
+worker assembles whole micro-batches in shared memory. Images stay uint8 until they are on the device. Every image from
+a folder or tar is checked against the SHA-256 in its manifest, which costs a few percent of the decoding time.
 `ImageSource` reads prepared arrays (`digits-224`) too.
 """
 
@@ -186,7 +186,7 @@ def batches(
         sampler=[number for number in range(start, len(parts)) if number % world == rank],
         num_workers=workers,
         multiprocessing_context="fork" if workers else None,  # workers inherit the open source and use no GPU
-        worker_init_fn=signals.ignore,  # a training that is told to stop needs its workers until it has saved
+        worker_init_fn=signals.ignore,  # a training that is told to stop needs them until its state is saved
         pin_memory=torch.cuda.is_initialized(),  # type: ignore[no-untyped-call]  # a run on the CPU must not initialise CUDA
         generator=torch.Generator(),  # the loader draws a seed from it and leaves the global generator alone
     )

@@ -97,7 +97,7 @@ def _require_safe(member: tarfile.TarInfo, path: Path) -> None:
 def manifest(
     rows: list[tuple[SourceFile, int]], location: Path, limit: int, split: str, progress: Callable[[str], None]
 ) -> NDArray[np.void]:
-    """Read the first `limit` images (0: all) once; check that each is an image, and record its size and SHA-256.
+    """Read the first `limit` files, or all if `limit` is 0. Check that each is an image; record its size and SHA-256.
 
     Returns:
         A structured array with a row for each image, as described in the docstring of this module.

@@ -4,8 +4,8 @@ Design choices: an operation that moves pixels has a table with the source index
 changes each value independently has a table of 256 values. Both tables are computed once by applying torchvision's
 functions, to an image of pixel indices or to an image of all 256 values, so every pixel agrees with torchvision.
 Equalize, AutoContrast and Contrast depend on the image, so they have a table for each image and channel. Color and
-Sharpness blend an image with its grey or blurred version by a table of 256x256 values. Each of these values is rounded
-once, like torchvision's multiply-add.
+Sharpness blend an image with its grey or blurred version, using a table of 256x256 values. As in torchvision's
+multiply-add, the second product of a blend is not rounded before it is added.
 
 On a GPU, every operation is computed for every image, and the right result is selected. Shapes are therefore fixed, and
 the host need not wait. On a CPU, an operation is computed only for the images that need it, and large images are faster
@@ -23,8 +23,8 @@ from torch import Tensor
 from dropnas.training import determinism
 
 BYTE_VALUES = 256
-GREY_VALUE = 128  # the value of pixels that move into the image
-BLUR = 13  # sum of the weights of Sharpness' 3x3 mean, in which the middle pixel counts five times
+GREY_VALUE = 128  # the value of pixels that come from outside of the image
+BLUR = 13  # sum of the weights of Sharpness' 3x3 mean: 5 for the middle pixel, 1 for each of the others
 MOVING = {"ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate"}
 BLENDING = {"Brightness", "Color", "Contrast", "Sharpness"}
 
@@ -37,7 +37,7 @@ class Tables:
     """The tables of a list of operations, for images of one size on one device."""
 
     operations: tuple[Operation, ...]
-    named: dict[str, Tensor]  # for each name, bool (operations,): whether an operation has this name
+    named: dict[str, Tensor]  # maps each name to a mask, bool (operations,), of the operations with this name
     moves: Tensor  # bool (operations,): whether an operation moves pixels
     looks_up: Tensor  # bool (operations,): whether it has a table of 256 values, fixed or made from the image
     sources: Tensor  # int64 (rows, H * W), the source index of each pixel; H * W means grey
@@ -146,7 +146,7 @@ def _values(operation: Operation) -> Tensor:
 
 
 def _mixes(operation: Operation) -> Tensor:
-    """Blend every value with every value of the other image: uint8 (256 * 256,), a row of `Tables.mixes`."""
+    """Blend each value with each value of the other image. Return a row of `Tables.mixes`, uint8 (256 * 256,)."""
     from dropnas.data.image_operations import enhancement
 
     name, level, sign = operation
@@ -165,7 +165,7 @@ def _torchvisions(images: Tensor, operation: Operation) -> Tensor:
 
 
 def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """Apply `change` to those rows of `old` (B, ...) for which `wanted`, bool (B,), is true.
+    """Apply `change` to the rows of `old` (B, ...) where `wanted`, bool (B,), is true.
 
     The rows may be images or tables. `change` gets the same rows of `others` (B, ...) as further arguments.
     """
@@ -231,7 +231,7 @@ def _contrasted(values: Tensor, images: Tensor, kept: Tensor, added: Tensor) -> 
 
 
 def _blurred(images: Tensor) -> Tensor:
-    """Blur with a 3x3 mean in which the middle pixel counts five times; the outermost pixels stay unchanged."""
+    """Blur with a 3x3 mean in which the middle pixel has weight 5; the outermost pixels stay unchanged."""
     height, width = images.shape[2:]
     if height <= 2 or width <= 2:
         return images
@@ -245,7 +245,7 @@ def _blurred(images: Tensor) -> Tensor:
 
 
 def _greyscale(images: Tensor) -> Tensor:
-    """The images in grey, float32 (B, H, W), with values rounded down to whole numbers."""
+    """Convert images to greyscale, float32 (B, H, W); the values are rounded down to whole numbers."""
     red, green, blue = images.unbind(1)
     return red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114).floor_()
 

@@ -24,7 +24,7 @@ from dropnas.extension import load
 from dropnas.workspace import Workspace
 
 CHUNK_IMAGES = 1000  # number of images whose values are counted at once
-IMAGENET_MEAN = (0.485, 0.456, 0.406)  # the customary statistics; measuring 1.3M images would take hours
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # the usual statistics; measuring 1.3M images would take hours
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 

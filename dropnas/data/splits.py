@@ -1,7 +1,7 @@
 """Images and labels in memory, as read from a source, before they are written as a prepared dataset.
 
-Design choices: every source of the `arrays` kind is read into the same two splits. All splits pass the same check of
-shapes, types and labels. The module does not import torch.
+Design choices: every source of the kind `arrays` is read into the same form, a training and a test split. The same
+function checks the shapes, types and labels of all splits. The module does not import torch.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ def check(split: Labelled, classes: int, where: str) -> None:
 
 
 def check_labels(labels: NDArray[np.int64], classes: int, where: str) -> None:
-    """Raise a DropnasError that names the first label outside of 0 .. classes - 1, if there is one."""
+    """Raise a DropnasError if a label is outside of 0 .. classes - 1. The message names the first such label."""
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         raise DropnasError(

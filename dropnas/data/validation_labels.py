@@ -80,7 +80,7 @@ def _in_order(classes: list[str], paths: list[str]) -> Labels:
 
 
 def _classes(meta: bytes) -> dict[int, str]:
-    """Map the class numbers of the development kit to WordNet ids; each row of `synsets` begins with these two."""
+    """Map the development kit's class numbers to WordNet ids: the first two fields of each row of `synsets`."""
     from scipy.io import loadmat  # the import takes half a second and is rarely needed
     from scipy.io.matlab import MatReadError
 

@@ -25,7 +25,7 @@ class CheckResult(StrEnum):
 class Check:
     """The result of a check."""
 
-    name: str  # the checked item in a word or two, the same for every outcome
+    name: str  # names the checked item in a word or two; the same for every outcome
     outcome: CheckResult
     found: str  # what was found
     remedy: str = ""  # what to do, if anything
@@ -42,7 +42,7 @@ class Situation:
 
     @property
     def processes(self) -> int:
-        """The largest number of processes, each with a GPU, that a run needs."""
+        """The largest number of processes, and therefore of GPUs, that a single run needs."""
         return self.machine.transfer_processes if any(run.stage == "transfer" for run in self.runs) else 1
 
 
@@ -52,14 +52,14 @@ Checks = Iterator[Check]
 def check(name: str, passes: object, found: str, remedy: str = "", *, stops: bool = True) -> Check:
     """Make the result of a check.
 
-    If the check did not pass, the result includes the remedy and stops a run. With `stops=False` it is only a warning.
+    The result of a failed check includes the remedy and stops a run. With `stops=False`, it is only a warning.
     """
     problem = CheckResult.FAILED if stops else CheckResult.WARNING
     return Check(name, CheckResult.PASSED, found) if passes else Check(name, problem, found, remedy)
 
 
 def run_program(*command: str) -> tuple[bool, str]:
-    """Run a program. Return True and its output or, if it failed, False and the last line of its error output."""
+    """Run a program. Return True and its output or, if the program fails, False and the reason in one line."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=CHECK_SECONDS, check=False

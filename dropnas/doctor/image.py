@@ -1,4 +1,4 @@
-"""Checks the container image, if jobs run in one: that this node has a runtime, and that the image works."""
+"""If jobs run in a container image, checks that this node has a container runtime and that the image works."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def examine(situation: Situation) -> Checks:
 
 
 def _image(root: Path, program: str) -> Check | None:
-    """Check the image; return None if the image is a file and this node has no working program to open it."""
+    """Check the image. Return None if the image is a file and this node has no working runtime to open it."""
     named = os.environ.get("DROPNAS_SIF", USUAL_IMAGE)
     if any(letter.isspace() for letter in named):
         hint = "rename it: Snakemake does not accept such an image"

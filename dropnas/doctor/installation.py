@@ -1,4 +1,4 @@
-"""Checks what runs need besides torch: Snakemake, the report page's libraries, git, and a folder for caches."""
+"""Checks what is needed besides torch: Snakemake, the report page's libraries, git, and a folder for caches."""
 
 import importlib.util
 import os
@@ -27,7 +27,7 @@ def examine(situation: Situation) -> Checks:
 
 
 def _snakemake_fault(packages: list[str]) -> str:
-    """Name the first of these packages that is missing or older than this project requires; empty if there is none."""
+    """Return what is wrong with the first of these packages that is missing or too old; empty if all are usable."""
     try:
         asked = requires("dropnas") or []
     except PackageNotFoundError:  # the project is not installed

@@ -10,7 +10,7 @@ UNITS = {"": 1, "K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}  # units of memo
 
 
 def examine(situation: Situation) -> Checks:
-    """Check SLURM's programs on this node, the partition with its limits, and what a job needs to requeue itself."""
+    """Check SLURM's programs on this node, the partition and its limits, and whether jobs can requeue themselves."""
     if situation.site.executor != "slurm":
         return
     if not shutil.which("sbatch"):

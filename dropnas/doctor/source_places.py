@@ -52,7 +52,7 @@ def _server(name: str, url: str) -> Check:
 
 @cache
 def _unreachable(host: str, port: int) -> str:
-    """Return why a server cannot be reached; empty if it can.
+    """Return the reason why a server cannot be reached; empty if it can be reached.
 
     The connection is made in a thread, because a name look-up has no time limit.
     """

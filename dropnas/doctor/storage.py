@@ -58,7 +58,7 @@ def _renames(folder: Path) -> Check:
 
 
 def room(root: Path, wanted: Disk) -> Checks:
-    """Compare free space and inodes with what is needed."""
+    """Check that enough space and enough inodes are free."""
     free, size = shutil.disk_usage(root).free if root.exists() else 0, wanted.size + RESERVE
     hint = "free some space, or choose another folder with --root"
     yield check("free space", free >= size, f"{free / 1e9:,.1f} GB free, {size / 1e9:,.1f} GB needed", hint)

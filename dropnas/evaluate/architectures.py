@@ -2,8 +2,8 @@
 
 Design choices: the networks are those of Section 4.2. Batch norms are removed before multiply-adds are counted, because
 they contribute none but would take half of the counting time. Squeeze-and-excitation is counted separately, because
-only the paper's own rows of Table 3 include it. A remark gives the difference between the printed and the computed
-number, and its reason if one was published or can be computed here.
+only the paper's own rows of Table 3 include it. A remark states by how much the computed number differs from the
+printed one. It also gives the reason, if that was published or can be computed here.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ def _of_user(config: FixedConfig) -> Published:
 
 
 def count(pool_norm: bool, own: Sequence[Published] = ()) -> list[Counted]:
-    """For each table, apply `count_one` to the published architectures that it quotes, then to the user's own.
+    """For each table, apply `count_one` to the published architectures that the table quotes, then to the user's own.
 
     The published architectures are in the order of their file.
     """
@@ -120,7 +120,7 @@ def _bare(network: nn.Module) -> nn.Module:
 
 
 def remark(architecture: str, table: str, parameters: int, printed: float | None) -> str:
-    """Say how much the number of parameters differs from the printed one in millions, and why; empty if they agree."""
+    """Say by how many millions the number of parameters differs from the printed one, and why; empty if they agree."""
     if printed is None:
         return "the paper prints no number of parameters"
     difference = parameters / 1e6 - printed

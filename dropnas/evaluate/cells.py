@@ -83,7 +83,7 @@ class Cell(nn.Module):
                 Identity operations ignore their factors. None disables drop-path.
         """
         states = [self.preprocess_before_last.rectified(before_last), self.preprocess_last.rectified(last)]
-        rectified: dict[int, Tensor] = {}  # states after ReLU, for all operations that begin with a ReLU
+        rectified: dict[int, Tensor] = {}  # ReLU of each state, shared by the operations that begin with a ReLU
         for first in range(0, len(self.operations), EDGES_PER_NODE):
             left, right = (self._edge(edge, states, rectified, masks) for edge in range(first, first + EDGES_PER_NODE))
             states.append(_sum(left, right))
@@ -93,7 +93,7 @@ class Cell(nn.Module):
     def _edge(
         self, edge: int, states: list[Tensor], rectified: dict[int, Tensor], masks: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """The output of an edge's operation, and the mask to multiply it by, if there is one."""
+        """Return the output of an edge's operation, and the mask by which to multiply it (None if there is none)."""
         operation, state = self.operations[edge], self.predecessors[edge]
         if isinstance(operation, AfterReLU | FactorizedReduce):
             if state not in rectified:
@@ -105,9 +105,9 @@ class Cell(nn.Module):
 
 
 def _sum(*edges: tuple[Tensor, Tensor | None]) -> Tensor:
-    """Add two results (B, C, H, W), each multiplied by its mask (B, 1, 1, 1), if any.
+    """Add two results (B, C, H, W). A result that has a mask (B, 1, 1, 1) is first multiplied by it.
 
-    The last multiplication is fused with the addition.
+    One multiplication is fused with the addition.
     """
     (one, mask_of_one), (other, mask) = sorted(edges, key=lambda edge: edge[1] is not None)  # the unmasked one first
     if mask_of_one is not None:
@@ -116,13 +116,13 @@ def _sum(*edges: tuple[Tensor, Tensor | None]) -> Tensor:
 
 
 def draw_paths(edges: int, images: int, rate: float, generator: torch.Generator) -> Tensor:
-    """Draw the edge outputs to keep, each with probability 1 - rate: bool (images, edges)."""
+    """Draw which edge outputs are kept: bool (images, edges), each true with probability 1 - rate."""
     kept = torch.empty((images, edges), dtype=torch.bool, device=generator.device)
     return kept.bernoulli_(1.0 - rate, generator=generator)
 
 
 def drop_path_masks(kept: Tensor, scale: float | Tensor) -> Tensor:
-    """The factors of the edge outputs, (edges, B, 1, 1, 1): `scale` for the outputs to keep, 0 for the dropped ones.
+    """The drop-path masks, (edges, B, 1, 1, 1): `scale` for the edge outputs that are kept, 0 for the dropped ones.
 
     A scale of 1 / (1 - rate) preserves the mean.
     """

@@ -37,8 +37,8 @@ def release_millions(network: nn.Module) -> float:
 def multiply_adds(network: nn.Module, image_size: tuple[int, int]) -> int:
     """The multiply-adds of convolutions and linear layers for one image (3, height, width), without the tower.
 
-    The network is left in evaluation mode, which skips the tower. Only calls of `conv2d` and `linear` of
-    torch.nn.functional are counted; this includes calls in a user's own operations.
+    The network is left in evaluation mode, which skips the tower. Only calls to `conv2d` and `linear` of
+    torch.nn.functional are counted; this includes calls from a user's own operations.
     """
     tensors = chain(network.named_parameters(), network.named_buffers())
     zeros = {name: torch.zeros((), dtype=value.dtype).expand(value.shape) for name, value in tensors}
@@ -49,7 +49,7 @@ def multiply_adds(network: nn.Module, image_size: tuple[int, int]) -> int:
 
 
 class _Counting(TorchFunctionMode):
-    """Adds up the multiply-adds of all calls of `conv2d` and `linear` while it is active."""
+    """Adds up the multiply-adds of all calls to `conv2d` and `linear` while it is active."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -19,9 +19,9 @@ class RetrainConfig:
     Attributes:
         cells: depth of the evaluation network.
         channels: initial width C of the evaluation network.
-        epochs: number of epochs of the training.
+        epochs: number of training epochs.
         batch_size: number of images in a step.
-        seed: seed of all random numbers of the training. The key `seeds` of a parameter file sets it.
+        seed: seed for all random numbers of the training. The key `seeds` of a parameter file sets it.
         learning_rate: learning rate of SGD in the first epoch.
         learning_rate_min: final learning rate of the cosine schedule, which has one value for each epoch.
         momentum: momentum of SGD.
@@ -33,7 +33,7 @@ class RetrainConfig:
         autoaugment: whether the policy of AutoAugment is applied.
         auxiliary_weight: weight of the auxiliary tower's loss; 0 builds no tower.
         drop_path: final rate of drop-path, reached linearly over the epochs; 0 disables drop-path.
-        pool_norm: whether batch norm follows pooling, as in the release; DARTS' own evaluation network has none there.
+        pool_norm: whether batch norm follows pooling, as in the release; in DARTS' own evaluation network, it does not.
         norm_weight: initial weights of batch norm: `ones`, or `uniform` in (0, 1) as in PyTorch before 1.2.
         held_out: number of training images that are held out to choose the epoch and the best of several seeds. The
             default is 0, because the paper chose both on the test set.
@@ -72,7 +72,7 @@ class RetrainConfig:
 
     @property
     def numerics(self) -> str:
-        """The settings that deliberately change rounding; they are part of the run's identity."""
+        """Names the settings that are meant to change rounding. This text is part of the run's identity."""
         return _numerics(self.precision, self.memory_format)
 
 
@@ -84,12 +84,12 @@ class TransferConfig:
         cells: depth of the ImageNet network.
         channels: initial width C of the ImageNet network.
         image_size: side of the square input in pixels.
-        epochs: number of epochs of the training.
-        seed: seed of all random numbers of the training. The key `seeds` of a parameter file sets it.
+        epochs: number of training epochs.
+        seed: seed for all random numbers of the training. The key `seeds` of a parameter file sets it.
         batch_size: number of images in a step, over all GPUs together; the number of GPUs does not change it.
-        micro_batch: number of images in a forward pass, over which batch norm computes its statistics; a step adds up
-            the gradients of batch_size / micro_batch passes. The default of 256 corresponds to the authors' 2,048 on 8
-            GPUs.
+        micro_batch: number of images in a forward pass. Batch norm computes its statistics over these images. A step
+            adds up the gradients of batch_size / micro_batch passes. The default of 256 corresponds to the authors'
+            2,048 on 8 GPUs.
         learning_rate: learning rate of SGD after the warm-up.
         warmup_epochs: number of epochs over which the learning rate grows linearly.
         schedule: how the learning rate decays to zero after the warm-up; the rate is constant within an epoch.
@@ -136,7 +136,7 @@ class TransferConfig:
 
     @property
     def numerics(self) -> str:
-        """The settings that deliberately change rounding; they are part of the run's identity."""
+        """Names the settings that are meant to change rounding. This text is part of the run's identity."""
         return _numerics(self.precision, self.memory_format)
 
 
@@ -156,7 +156,7 @@ class SelectConfig:
 
 @dataclass(frozen=True)
 class FixedConfig:
-    """A genotype that is given instead of searched: a published one, or the user's own.
+    """A genotype that is given in the configuration: a published one, or the user's own.
 
     Attributes:
         architecture: id of the genotype.

@@ -1,8 +1,8 @@
-"""All random numbers of an epoch of a retraining, drawn before its first step.
+"""Draws all random numbers for an epoch of retraining before its first step.
 
 Design choices: the numbers depend only on (seed, epoch) and are drawn on the CPU. An epoch that is resumed therefore
 has the same numbers, on any device. On the device, the numbers are in tensors with fixed addresses; each step reads the
-rows of its batch. A step draws nothing, so it can be captured in a CUDA graph.
+rows of its batch. A step draws no numbers, so it can be captured in a CUDA graph.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Draws:
         return Draws(**{name: values.to(device) for name, values in vars(self).items()})
 
     def take_over(self, others: "Draws") -> None:
-        """Copy `others`, drawn for the same number of images, into the existing tensors."""
+        """Copy the numbers in `others`, which are for as many images, into the existing tensors."""
         for mine, theirs in zip(vars(self).values(), vars(others).values(), strict=True):
             mine.copy_(theirs, non_blocking=True)
 

@@ -1,4 +1,4 @@
-"""Describes a genotype for the verb `inspect`: its size in the paper's networks, and the paper's numbers for it."""
+"""Describes a genotype for `inspect`: its size in the paper's networks, and the numbers that the paper prints."""
 
 from collections import Counter
 from typing import Any
@@ -76,7 +76,7 @@ def paper_shape(
 
 
 def _kinds(edges: tuple[Edge, ...]) -> dict[str, int]:
-    """The number of uses of each operation in a cell, by name."""
+    """Count how often each operation occurs in a cell."""
     return dict(sorted(Counter(operation for operation, _ in edges).items()))
 
 

@@ -1,4 +1,4 @@
-"""What retraining and transfer have in common: an evaluation network, its optimiser, and the sums of an epoch.
+"""The common part of retraining and transfer: a network, its optimiser, and the sums of loss and hits in an epoch.
 
 Design choices: both use SGD with momentum and a clipped gradient (Section 4.2). The sums stay on the device as float64,
 so that no step waits for them. They are part of the state, so that an epoch can be interrupted. All tensors that a step
@@ -55,7 +55,7 @@ class Learner:
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
         self.layers = ForeachLayers(self.network, config.precision, device)
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
-        self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # in a test: top-1 hits, top-5 hits, images
+        self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # sums of a test: top-1 hits, top-5 hits, images
 
     def changed(self) -> list[Tensor]:
         """All tensors that a step changes."""
@@ -136,7 +136,7 @@ class Learner:
 
 
 def layout(name: MemoryFormat, device: str) -> torch.memory_format:
-    """Return the memory format of torch with this name.
+    """Convert the name of a memory format to torch's constant.
 
     Raises:
         DropnasError: the format is channels last on a CPU with oneDNN. In torch 2.14.1, the backward pass of a 1x1
@@ -161,7 +161,7 @@ def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:
 def with_auxiliary(
     outputs: tuple[Tensor, Tensor | None], targets: Tensor, weight: float, smoothing: float = 0.0
 ) -> Tensor:
-    """The mean cross-entropy of the logits over the batch, plus `weight` times that of the auxiliary logits, if any."""
+    """The mean cross-entropy of the logits, plus `weight` times that of the auxiliary logits if there are any."""
     logits, auxiliary = outputs
     loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
     if auxiliary is None:

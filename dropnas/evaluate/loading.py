@@ -1,7 +1,7 @@
-"""A finished retraining or transfer as a network with its weights, ready for use.
+"""Loads the network of a finished retraining or transfer with its weights, ready for use.
 
 Design choices: the network is rebuilt from network.json and genotype.json, and the weights are read from safetensors.
-Nothing in a run folder is unpickled or evaluated, so a folder from another person cannot run code of its own. (If a
+Nothing in a run folder is unpickled or evaluated, so loading another person's folder runs no code from it. (If a
 genotype names an operation of a user's package, that package is imported, as it was for training.)
 """
 

@@ -72,7 +72,7 @@ class Retraining:
         self.drop_path = 0.0
         self.path_scale = torch.ones((), device=device)  # factor by which drop-path scales the outputs that it keeps
         self.draws = self._draw(0).to(device)
-        self.position = torch.zeros((), dtype=torch.int64, device=device)  # of a batch's first image in its split
+        self.position = torch.zeros((), dtype=torch.int64, device=device)  # position of the batch's first image
         self.losses = torch.zeros(len(self.sizes), device=device)  # one loss for each step of the epoch
         self.steps = torch.arange(len(self.sizes), device=device)
         self.tests = torch.arange(len(testing), device=device)  # indices of all test images
@@ -149,7 +149,7 @@ class Retraining:
         self.programs.run(key)
 
     def _programs(self) -> dict[Hashable, Program]:
-        """Return the programs for training and for testing on each split, one for each batch size."""
+        """Return a training program for each batch size, and a test program for each split and batch size."""
         found: dict[Hashable, Program] = {("train", size): partial(self.train_batch, size) for size in self.sizes}
         for split in SPLITS:
             images, indices = self._split(split)

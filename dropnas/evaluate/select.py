@@ -1,8 +1,8 @@
-"""The select stage: the best of several retrainings, for Tables 1-3 ("the best architecture discovered").
+"""The select stage: chooses the best of several retrainings for Tables 1-3 ("the best architecture discovered").
 
-Design choices: it reads the results of the retrainings and copies one genotype, without torch. A tie goes to the first
-input, so the choice does not depend on the order in which the runs ended. The paper chose on the test set; `held-out`
-does not use it.
+Design choices: it reads the results of the retrainings and copies one genotype. It does not import torch. A tie goes
+to the first input, so the choice does not depend on the order in which the runs ended. The paper chose on the test set;
+`held-out` does not use it.
 """
 
 from collections.abc import Sequence

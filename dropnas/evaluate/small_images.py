@@ -30,7 +30,7 @@ def fastest(network: EvaluationNetwork, pixels: int, device: str) -> Forward:
 
 
 def forward(network: EvaluationNetwork, images: Tensor, masks: Tensor | None = None) -> Outputs:
-    """Compute the same logits and auxiliary logits of images (B, 3, H, W) as the network's own forward pass."""
+    """Compute the logits and auxiliary logits of images (B, 3, H, W), as the network's own forward pass does."""
     states, _ = network.stem(images)
     masks = None if masks is None or not network.training else masks.transpose(1, 2)  # (edges, 1, B, 1, 1)
     last, auxiliary = _stacked(network.stack, states.transpose(0, 1).contiguous(), masks)

@@ -1,8 +1,8 @@
 """The parts that both evaluation networks share (Section 4.2, in DARTS' layout): cells, classifier, auxiliary tower.
 
 Design choices: the drop-path masks of all cells are drawn in advance and passed as one tensor, so that a network draws
-no random numbers. If two cells read a state, ReLU is applied to it only once, because on a GPU the passes over the
-largest maps take most of a step's time.
+no random numbers. ReLU is applied only once to a state that two cells read, because on a GPU most of a step's time is
+spent on passes over the largest feature maps.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from dropnas.evaluate.config import RetrainConfig, TransferConfig
 from dropnas.space.genotype import Genotype
 
 Outputs = tuple[Tensor, Tensor | None]  # logits, and the logits of the auxiliary tower
-Forward = Callable[[Tensor, Tensor | None], Outputs]  # takes images and drop-path's masks
+Forward = Callable[[Tensor, Tensor | None], Outputs]  # takes images and drop-path masks
 
 
 def shape_of(
@@ -28,7 +28,7 @@ def shape_of(
     image_size: tuple[int, int],
     squeeze_excitation: bool = False,
 ) -> NetworkFile:
-    """The shape of the network of a retraining or a transfer."""
+    """Return the NetworkFile that describes the network of a retraining or a transfer."""
     auxiliary = config.auxiliary_weight > 0
     sizes = (config.cells, config.channels, classes)
     return NetworkFile(network, *sizes, auxiliary, config.pool_norm, squeeze_excitation, image_size)

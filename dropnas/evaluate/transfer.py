@@ -1,11 +1,11 @@
-"""The transfer stage: a genotype trained on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
+"""The transfer stage: trains a genotype on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
 
 Design choices: a step's gradient is the mean over one global batch, which is split into micro-batches. Each process
-computes its own micro-batches one after the other. All random numbers depend on the seed, the epoch and either the
-image's index or the position of its micro-batch (step, micro-batch), not on the process. The processes combine their
+computes its own micro-batches one after the other. All random numbers depend on the seed, the epoch, and either the
+index of the image or the position of its micro-batch in the epoch, but not on the process. The processes combine their
 gradients and sums after each step. The number of processes therefore changes the result only by rounding. Batch norm
 and mixup work on a micro-batch. The last images of an epoch are left out if they do not fill a global batch.
-AutoAugment runs on the GPU or, if the device is a CPU, in the processes that decode; the pixels are the same.
+AutoAugment runs on the GPU or, if the device is a CPU, in the decoding processes; the pixels are the same.
 """
 
 import time
@@ -40,7 +40,7 @@ TRANSFER_TEST_BATCH = 200  # number of images; affects the results only by round
 
 
 class Transfer:
-    """Trains one network; with several processes, the Transfer of each process computes a share of every step.
+    """Trains one network. If there are several processes, each has a Transfer, which computes a share of every step.
 
     Raises:
         DropnasError: `batch_size` is not a multiple of `micro_batch` times the number of processes, or there are too
@@ -73,7 +73,7 @@ class Transfer:
         shape = shape_of("imagenet", config, training.classes, sides, config.squeeze_excitation)
         self.learner = Learner(ImageNetNetwork(shape, genotype), shape, config, self.device)
         self.combiner = Combiner(self.learner.network, self.own, ranks)
-        self.images_seen = 0  # counted over all processes since this one started, for the throughput
+        self.images_seen = 0  # seen by all processes since this one started; used for the throughput
         self.drop_path = 0.0
         self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
 
@@ -82,7 +82,7 @@ class Transfer:
         return len(self.training) // self.config.batch_size
 
     def start_epoch(self, epoch: int) -> None:
-        """Set the learning rate and drop-path rate of the epoch; its images are decoded from the first step on."""
+        """Set the learning rate and drop-path rate of the epoch. Its first step starts the decoding of images."""
         self.learner.start_epoch(learning_rate(self.config, epoch))
         self.drop_path = schedule.linear(0.0, self.config.drop_path, epoch, self.config.epochs)
         self.batches = None
@@ -106,14 +106,14 @@ class Transfer:
         return [{**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches(), self.ranks)}]
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """The state, which is the same in all processes between two steps. It needs no states of random generators."""
+        """The state, which is the same in all processes between two steps. No random state needs to be saved."""
         return [{"learner": self.learner.state_dict()}]
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         self.learner.load_state_dict(states[0]["learner"])
 
     def _accumulate(self, images: Tensor, labels: Tensor, position: tuple[int, int, int]) -> Tensor:
-        """Add the gradient of one micro-batch; return its mean loss and top-1 hits, (2,)."""
+        """Add the gradient of one micro-batch. Return its mean loss and its top-1 hits in a tensor of shape (2,)."""
         config = self.config
         images, labels = self._augmented(images, position), labels.to(self.device, non_blocking=True)
         targets = [(1.0, labels)]
@@ -191,8 +191,8 @@ class Transfer:
 def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Tensor], number: int) -> list[Tensor]:
     """Apply AutoAugment to one micro-batch. This runs in a decoding process.
 
-    `number` is the index of the micro-batch among those of one process in the epoch. In each step, the process computes
-    `own` micro-batches; `first` is the index of the first of them among the step's micro-batches of all processes. This
+    `number` is the index of the micro-batch in the epoch, counted in one training process. This process computes `own`
+    micro-batches in each step. `first` is the index of the first of them in the step, counted over all processes. This
     is not a method, because a reference to the Transfer would keep the decoding processes alive.
     """
     position = (epoch, number // own, first + number % own)
@@ -200,7 +200,7 @@ def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Ten
 
 
 def _operations(count: int, seed: int, position: tuple[int, int, int]) -> Tensor:
-    """Draw AutoAugment's operations for a micro-batch on the CPU; they depend only on the seed and its position."""
+    """Draw AutoAugment's operations for a micro-batch on the CPU; they depend only on the seed and the position."""
     return autoaugment.draw(autoaugment.IMAGENET, count, generator(seed, "autoaugment", *position))
 
 
@@ -237,7 +237,7 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
 
 
 def _mixup(config: TransferConfig, position: tuple[int, int, int], count: int) -> tuple[float, Tensor]:
-    """Draw a micro-batch's mixup weight from Beta(mixup, mixup), and each image's partner, (count,).
+    """Draw a micro-batch's mixup weight from Beta(mixup, mixup), and the index of each image's partner.
 
     Source: Zhang et al., ICLR 2018.
     """

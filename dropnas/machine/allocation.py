@@ -24,7 +24,7 @@ DEVICES = Path("/dev")
 
 
 def evidence() -> str:
-    """Describe, for a message, the evidence that this process was given a GPU; empty if there is none."""
+    """Return a short description of the evidence that this process was given a GPU; empty if there is none."""
     for name in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
         if value := os.environ.get(name, ""):
             return f"{name}={value}"

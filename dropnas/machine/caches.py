@@ -1,7 +1,7 @@
-"""Puts the caches of libraries (compiled kernels, for example) into a temporary folder if the home cannot be used.
+"""Puts library caches, such as compiled kernels, into a temporary folder if the home directory cannot be used.
 
-Design choices: in the container image, HOME may be missing, read-only or shared, so caches are in the temporary folder.
-Outside of the image, they are there only if the usual folder is not writable. Apptainer binds the host's /tmp, where a
+Design choices: in the container image, HOME may be missing, read-only or shared, so a temporary folder is used.
+Outside of the image, it is used only if the usual folder is not writable. Apptainer binds the host's /tmp, where a
 common folder would belong to the first user of the node. The path therefore contains the user's id. The ENV of an image
 cannot contain this id, so the program sets the paths when it starts. Compiled kernels are loaded as code, so a folder
 of another user is rejected.

@@ -1,7 +1,7 @@
 """Check, before any training, that this build of torch can use the GPU of this machine.
 
 Design choices: two rules of NVIDIA are applied to the versions that the driver and torch report. First, a driver runs
-programs of its own major version of CUDA and of older ones. The driver's version is read from libcuda, so a forward
+programs built for its own or an older major version of CUDA. The driver's version is read from libcuda, so a forward
 compatibility package is taken into account. Second, machine code runs on GPUs of the same major compute capability with
 the same or a higher minor one; PTX runs on all GPUs of the same or a higher capability. torch counts GPUs by NVML,
 which responds even if CUDA cannot start, so a count is not sufficient.
@@ -21,7 +21,7 @@ from dropnas.machine import faults
 
 FIRST_DRIVERS = {11: 450, 12: 525, 13: 580}  # oldest driver for each major version of CUDA, on Linux
 CODE = re.compile(r"(sm|compute)_(\d+)(\d)")  # an entry of torch's list of architectures: kind, major, minor
-BF16 = (8, 0)  # lowest compute capability with bfloat16
+BF16 = (8, 0)  # lowest compute capability that supports bfloat16
 LOADED = Path("/proc/driver/nvidia/version")  # version of the driver's kernel module
 CUDA_ERRORS = (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError)
 Capability = tuple[int, int]
@@ -80,7 +80,7 @@ def start(index: int) -> str:
         DropnasError: the GPU does not respond, or torch has no code for it.
     """
     with _answering(f"CUDA does not start on GPU {index}"):
-        torch.cuda.set_device(index)  # otherwise threads, such as a loader's, would open a context on GPU 0
+        torch.cuda.set_device(index)  # otherwise, a data loader's threads would open a context on GPU 0
         capability, name = torch.cuda.get_device_capability(index), torch.cuda.get_device_name(index)
     _require_code(f"GPU {index} ({name})", capability)
     return f"cuda:{index}"
@@ -100,7 +100,7 @@ def require_precision(device: str, precision: str) -> None:
     """Check that a device supports a precision.
 
     Raises:
-        DropnasError: the precision is bf16 and the GPU has no bfloat16.
+        DropnasError: the precision is bf16, which the GPU does not support.
     """
     if precision != "bf16" or not device.startswith("cuda"):
         return

@@ -84,7 +84,7 @@ def _require_none_given(wanted: str) -> None:
 
 
 def _require_one_each(count: int) -> None:
-    """Reject a torchrun process for which there is no GPU, because it would wait for one for ever."""
+    """Reject a torchrun process for which there is no GPU, because it would wait forever."""
     index = int(os.environ.get("LOCAL_RANK", "0"))
     if index >= count:
         what = f"process {index} of this host has no device: torch sees {count} GPUs"
@@ -112,7 +112,7 @@ def _name(index: int) -> str:
 def _try_lock(path: Path) -> int | None:
     """Return an open descriptor that holds the lock, or None if another process has it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)  # enough to lock another user's file
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)  # suffices to lock another user's file
     except FileNotFoundError:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:

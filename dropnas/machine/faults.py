@@ -2,8 +2,8 @@
 
 Design choices: torch, the allocators and the file writers each have their own exceptions for such faults. Here they
 become DropnasError, the one kind of error that is shown to the user. Everything else passes unchanged: a bug keeps its
-traceback, even if CUDA reports it (an illegal address, a device-side assert). Torch's exceptions are RuntimeErrors;
-their text tells which fault it is, so that stages without torch need not import it.
+traceback, even if CUDA reports it (an illegal address, a device-side assert). Torch's faults are recognised by
+the text of a RuntimeError, so stages that do not use torch need not import it.
 """
 
 import errno
@@ -69,7 +69,7 @@ def reported(where: object = "") -> Iterator[None]:
 
 
 def of_cuda(error: Exception, where: object = "") -> DropnasError | None:
-    """Convert a CUDA error that is the machine's fault; None for other errors."""
+    """Convert a CUDA error to a DropnasError if it is a fault of the machine; return None for other errors."""
     text = str(error)
     if NO_MEMORY.search(text) and OF_GPU.search(text):
         return _gpu_memory(text, where)

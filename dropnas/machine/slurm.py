@@ -3,7 +3,7 @@
 Design choices: a job whose training was stopped by a signal requeues itself, outside of the image, where SLURM's
 commands are available. SLURM requeues preempted jobs, except with `PreemptMode=CANCEL`, which ends them for good.
 Snakemake's executor then believes that the ended jobs are still running. The process that runs the workflow therefore
-looks for ended jobs and requeues them under the same number, so that the executor finds them again.
+looks for ended jobs and requeues them with the same job ID, so that the executor finds them again.
 """
 
 import os
@@ -36,10 +36,10 @@ def program(name: str) -> str:
 
 
 def come_back(stopped: Path) -> None:
-    """Requeue this job if its training was stopped, unless SLURM is ending the job (by `scancel`, or for another job).
+    """Requeue this job if its training was stopped, unless SLURM itself is ending it (`scancel` or preemption).
 
     Args:
-        stopped: the file that exists if a training of the job was stopped.
+        stopped: path of a file; it exists if a training of the job was stopped.
     """
     if not stopped.exists():
         return
@@ -56,7 +56,7 @@ def come_back(stopped: Path) -> None:
 
 
 def requeue_preempted(store: Path) -> list[str]:
-    """Requeue this user's preempted jobs whose working folder is `store`; return their numbers."""
+    """Requeue this user's preempted jobs whose working folder is `store`; return the job IDs."""
     lines = _output("squeue", "--me", "--states=PREEMPTED", "--noheader", "--format=%A %Z").splitlines()
     jobs = [line.partition(" ")[0] for line in lines if line.partition(" ")[2] == str(store)]
     for job in jobs:

@@ -1,4 +1,4 @@
-"""Runs and device-hours of each table and figure, and the basis of the hours.
+"""Counts the runs and device-hours of each table and figure, and says how the hours were determined.
 
 The `hours` of a target are the hours of all its runs. Its `added` hours leave out the runs that it shares with the
 targets above it in the table, so that the added hours of all targets sum to the total.
@@ -28,9 +28,9 @@ READY_IMAGES = "; the probe's transfers do not include decoding and augmenting i
 def costs(frame: DataFrame, targets: Collection[str], on_request: Collection[str]) -> DataFrame:
     """Return a table with a row for each target, and a row for the total of the targets that are built by default.
 
-    `frame` is a `Known.frame` with an additional column `state`. The columns of the result are the numbers of runs by
-    stage and by state, the number of trainings that are `shared` with other targets, and the sums `hours`, `added` and
-    `left` (of type `Hours`).
+    `frame` is a `Known.frame` with an additional column `state`. The result has a column with the number of runs for
+    each stage and for each state. `shared` is the number of trainings that other targets need too. The columns
+    `hours`, `added` and `left` are sums of type `Hours`.
     """
     each = frame.join(frame.used_by.explode().rename("target"))
     each = each[each.target.isin(targets)].sort_values("target", key=lambda of: of.map([*targets].index), kind="stable")

@@ -1,4 +1,4 @@
-"""The progress of a plan: one live display on a terminal, plain lines elsewhere, for the verbs `run` and `watch`."""
+"""Shows the progress of a plan in `run` and `watch`: a live display on a terminal, plain lines elsewhere."""
 
 import time
 from collections import defaultdict
@@ -27,7 +27,7 @@ DISPLAY_WIDTH = 80  # number of columns if the output is not a terminal
 
 
 def pause(seconds: float) -> bool:
-    """Wait, then return False: the workflow has not ended."""
+    """Wait, then return False, which means that the workflow has not ended."""
     time.sleep(seconds)
     return False
 
@@ -104,7 +104,7 @@ def _stages(work: DataFrame) -> Table:
 
 
 def _running(snapshot: Snapshot) -> Table:
-    """A table of the running runs, ordered by their start.
+    """A table of the runs in progress, ordered by their start.
 
     Runs that differ only in their seed share a line if their progress is the same.
     """

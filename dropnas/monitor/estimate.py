@@ -2,14 +2,14 @@
 
 Two runs do the same kind of work (`dropnas.monitor.work`) if their epochs should take the same time. The estimate is
 the median over finished runs of this kind, with the same number of epochs, on the same device. If there are none, the
-estimate is the hours of an epoch of this kind times the number of epochs. The hours of an epoch come from finished runs
-or else from the probe, which times a few steps. Otherwise the hours are unknown. Start-up and queueing are not
-included. The probe's measurements do not include the decoding of images either.
+estimate is the hours per epoch of this kind times the number of epochs. The hours per epoch come from finished runs or,
+if there are none, from the probe, which times a few steps. Otherwise, the hours are unknown. Start-up and queueing are
+not included. The probe's measurements do not include the decoding of images either.
 
 Finished trainings of any plan below the root are used, but only the newest of each kind, because code and machines
 change. The hours of a finished run are its wall-clock time, killed attempts included, times its number of devices. The
-hours of an epoch are computed from the run's throughput. This excludes start-up, so the hours of an epoch are valid for
-any number of epochs. The probe's results are in `scratch/throughput.json`.
+hours per epoch are computed from the run's throughput. They exclude start-up and are therefore valid for any number of
+epochs. The probe's results are in `scratch/throughput.json`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ from dropnas.runs.parts import TRAINING_STAGES
 THROUGHPUT_FILE = Path("scratch", "throughput.json")
 HOUR = 3600.0  # seconds
 NEWEST = 8  # number of finished runs of a kind that are used
-RunList = Sequence[Mapping[str, Any]]  # as plan.json describes them
+RunList = Sequence[Mapping[str, Any]]  # the runs as listed in plan.json
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class Device:
 
     @property
     def label(self) -> str:
-        """The name for messages; a CPU is marked, so that its hours are not mistaken for GPU-hours."""
+        """The name to print; a CPU is labelled as such, so that its hours are not mistaken for GPU-hours."""
         return f"{self.name} (CPU, {count(self.threads, 'thread')})" if self.kind == "cpu" else self.name
 
     @property
     def unit(self) -> str:
-        """The unit of its hours."""
+        """The unit in which hours on this device are printed."""
         return "CPU-hours" if self.kind == "cpu" else "GPU-hours"
 
 
@@ -102,7 +102,7 @@ def number(hours: float) -> str:
 
 @dataclass(frozen=True)
 class Known:
-    """The known times of trainings, from the records below a root: finished runs and results of the probe.
+    """The training times that are recorded below a root: those of finished runs and the results of the probe.
 
     `took` has a row for each finished training of any plan and device, the oldest first. Its columns are `folder`,
     `kind` (the kind of work, empty if the data set is missing), `epochs`, `device`, `hours` (device-hours),

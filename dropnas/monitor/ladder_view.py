@@ -1,11 +1,11 @@
 """What `plan` prints for the ladder (docs/ladder.md): hours of the steps, power of the tests, what fits into a budget.
 
 The steps of the ladder are parameter files, each with the runs of the steps before it. The sequential plan has the runs
-of the last step, but adds seeds only for undecided questions. Its looks are tests that are made after certain numbers
+of the last step, but adds seeds only for undecided questions. Its looks are interim tests, made after certain numbers
 of seeds.
 
-The hours are those of the device if they are known for all runs. Otherwise they are the authors' hours on a V100,
-without ImageNet. Each answer states its unit.
+The hours are given for the user's device if they are known for all runs. Otherwise they are the authors' hours on a
+V100, without ImageNet. Each answer states its unit.
 """
 
 import math
@@ -103,7 +103,7 @@ class Ladder:
 def ladder(file: Path, known: Known, *, requested: bool = False) -> Ladder:
     """Read the ladder in the folder of a parameter file, or only the plan of this file.
 
-    The whole ladder is read if the file has looks or is a step, or if `requested` is true and the folder has steps.
+    Read the whole ladder if the file sets looks or is a step, or if `requested` is true and there are steps.
     """
     settings = read_parameters(file)
     steps = [one for step in LADDER_STEPS if (one := file.with_name(f"{step.profile}.yaml")).is_file()]

@@ -1,7 +1,7 @@
 """The verb `run`: starts the workflow and shows its progress until it ends. Snakemake's own output goes to a log file.
 
-Design choices: the progress is read from the store, as in `watch`. A separate process makes the results, with the
-frozen copy of the source, so edits of the checkout have no effect on them. Neither disturbs the workflow.
+Design choices: the progress is read from the store, as in `watch`. A separate process makes the results with the frozen
+copy of the source, so editing the checkout does not affect them. Neither disturbs the workflow.
 """
 
 import os
@@ -80,14 +80,14 @@ def _shown(start: Start, watch: Watch, log: Path, root: Path) -> int:
 
 @dataclass
 class Renewal:
-    """Renews the results during the workflow: after each table or figure, and every hour if a run has finished."""
+    """Updates the results during the workflow: after each table or figure, and every hour if a run has finished."""
 
-    begin: Callable[[], "subprocess.Popen[str]"]  # starts a process that renews the results
-    _shown: Snapshot | None = None  # the snapshot of the last renewal, which may still be in progress
+    begin: Callable[[], "subprocess.Popen[str]"]  # starts a process that updates the results
+    _shown: Snapshot | None = None  # the snapshot at the last update, which may still be in progress
     _process: "subprocess.Popen[str] | None" = None
 
     def __call__(self, snapshot: Snapshot) -> None:
-        """Start a renewal if it is due and no other one is in progress."""
+        """Start an update if one is due and none is in progress."""
         self._shown = self._shown or snapshot
         new = snapshot.done - self._shown.done
         finished = any(id_ in new and run["stage"] in RESULT_STAGES for id_, run in snapshot.runs.items())
@@ -97,7 +97,7 @@ class Renewal:
 
 
 def _begin_results(start: Start, root: Path, output: IO[str] | int) -> "subprocess.Popen[str]":
-    """Start a process that copies the finished tables to `results/`, makes the page, and reports both."""
+    """Start a process that copies the finished tables to `results/`, makes the page, and prints a summary."""
     command = [sys.executable, "-m", "dropnas", "results", str(start.folder), *start.targets, "--root", str(root)]
     environment = {**os.environ, **start.environment}
     return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True)

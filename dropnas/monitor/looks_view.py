@@ -1,4 +1,4 @@
-"""Simulates reproductions to estimate the cost of a sequential plan's looks and the questions that stay open.
+"""Simulates reproductions to estimate what the looks of a sequential plan cost and which questions stay open.
 
 A look tests the results so far; only experiments of undecided questions get the seeds of the next look. A seed of an
 experiment costs its search and its retrainings. All other runs, such as those of the best seed, cost the same for any
@@ -19,7 +19,7 @@ from dropnas.monitor.screen import table
 from dropnas.pipeline.asked import PlanQuestions, questions_of
 from dropnas.pipeline.plan import Plan
 
-COUNT = 200  # simulated reproductions; the error of the expected hours is then about half a percent
+COUNT = 200  # number of simulated reproductions; with 200, the expected hours have an error of about half a percent
 TRUTHS = {"true": "the paper's numbers are true", "none": "no method differs from another"}
 CLAIM = "claim: "  # the prefix of the columns of claims
 LIKELY_OPEN = 0.5  # claims that stay open with at least this probability are listed
@@ -29,13 +29,13 @@ def looks_cost(plan: Plan, each: "Series[float]") -> DataFrame:
     """Return a table of the cost of a sequential plan, with a row for each look.
 
     The columns are `seeds` (the number of seeds), `most` (the hours if nothing is decided earlier) and `fixed` (the
-    hours that do not depend on the seeds). Further columns come from simulated reproductions. For each of TRUTHS, these
-    are the expected `hours`, the share of printed `numbers` that are open after the look, and the expected number of
-    open `claims`. For each claim, there is a column with the probability that it is open if the paper's numbers are
-    true.
+    hours that do not depend on the seeds). Further columns come from simulated reproductions. For each of TRUTHS, they
+    give the expected `hours`, the share of the printed `numbers` that are still undecided after the look, and the
+    expected number of undecided `claims`. For each claim, a column gives the probability that it is undecided if the
+    paper's numbers are true.
 
     Args:
-        each: the hours of each run of the first look, by id.
+        each: the hours of each run up to the first look, indexed by run id.
     """
     asking, schedule, retrainings = questions_of(plan), plan.parameters.looks, plan.parameters.retrainings
     runs = [(one.searches[0].id, one.trainings[0].id) for one in asking.experiments]
@@ -62,7 +62,7 @@ def truths(asking: PlanQuestions) -> dict[str, Truth]:
     """The true values to simulate: either the paper's numbers, or the same error for every method."""
     priors = asking.questions.priors
     means, stds = np.array([prior.mean for prior in priors]), np.array([prior.std for prior in priors])
-    base: dict[str, float] = {}  # by data set: the mean of DropNAS in the original space or, without it, the first mean
+    base: dict[str, float] = {}  # by data set: DropNAS's mean in the original space, or the first mean if it has none
     for one, mean in zip(asking.experiments, means, strict=True):
         if one.role not in base or one.searches[0].name.endswith("-original-dropnas-seed0"):
             base[one.role] = mean

@@ -24,7 +24,7 @@ AUTHORS_TIME = (
     "At the authors' speed the total takes {:,.0f} V100-days without ImageNet: 0.6 or 0.7 for each search (Tables 1, "
     "2) and, as users of such networks report, 1 for each retraining of 600 epochs."
 )
-COLLECTED = (100_000, 20, 20)  # rarer garbage collection saves a fifth of the time, as few objects are freed
+COLLECTED = (100_000, 20, 20)  # saves a fifth of the time by collecting garbage less often; few objects are freed
 WIDE_ONLY = ("added", "shared", "running")  # columns left out on a narrow terminal, in this order
 JSON = ["id", "stage", "name", "folder", "inputs", "used_by", "config", "state"]
 
@@ -79,7 +79,7 @@ def answer(
 
 
 def described(plan: Plan, known: Known) -> DataFrame:
-    """The frame of a plan's runs, with their states."""
+    """Return `Known.frame` for the runs of a plan, with an additional column `state`."""
     frame, store = known.frame([*descriptions(plan)]), Store(known.root)
     folders = zip(frame.id, frame.folder, strict=True)
     return frame.assign(state=[store.state(id_, known.root / folder) for id_, folder in folders])
@@ -108,7 +108,7 @@ def _measured(known: Known, plan: Plan, show: Callable[[str], None]) -> Known:
 
 
 def _plan(plan: Plan, frame: DataFrame, *, everything: bool) -> Iterator[RenderableType]:
-    """The table of targets without empty columns; with `everything`, targets on request are below the total."""
+    """The table of targets without empty columns. With `everything`, targets on request follow below the total."""
     found = costs(frame, list(plan.targets), plan.on_request)
     usual, more = ([name for name in plan.targets if (name in plan.on_request) == on] for on in (False, True))
     rows = found.loc[[*usual, TOTAL, *(more if everything else ())]]

@@ -27,7 +27,7 @@ def show(part: RenderableType, *, raw: bool = False) -> None:
 
 
 def table(frame: DataFrame, words: str = "", total: str = "") -> Table:
-    """A table with row names in its first column. Only column `words` is wrapped; lines set off the row `total`."""
+    """A table with row names in its first column. Only column `words` is wrapped. Lines set the row `total` apart."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for at, head in enumerate(frame.columns):
         made.add_column(head, justify="left" if at == 0 or head == words else "right", no_wrap=head != words)

@@ -50,7 +50,7 @@ from dropnas.workspace import Workspace
 
 SECONDS = 60.0  # for all kinds together
 SMALLEST_BATCH = 2  # images of the first batch; batch norm needs two
-CLEAR_INCREASE = 1.5  # a batch that takes this many times as long as the smallest one shows the cost of an image
+CLEAR_INCREASE = 1.5  # the time per image is measurable if a batch takes this many times as long as the smallest
 FEWEST_STEPS, MOST_STEPS = 3, 20  # repetitions of a batch
 EIGHTY = (0.1, 0.5, 0.9)  # quantiles
 STAND_IN = "dropnas_c10"  # used in place of the genotypes that the searches will find
@@ -154,7 +154,7 @@ def timing(work: Compute, full: int, share: float, device: str) -> Timing:
     took = least = median(shortest)
     while size < full:
         left = ends - time.monotonic()
-        # A larger batch is timed if no batch has shown the cost of an image yet, or if it fits into the time.
+        # Time a larger batch if it should fit into the time left, or if no batch was clearly slower so far.
         if size != small and not (took < CLEAR_INCREASE * least and left > 0) and 2 * FEWEST_STEPS * took >= left:
             break
         factor = 4 if 4 * FEWEST_STEPS * took < left else 2  # the time of a batch grows by at most this factor
@@ -169,9 +169,9 @@ def through_line(small: int, shortest: Sequence[float], size: int, times: Sequen
     """The time of a full batch, extrapolated from repetitions of a small and a larger batch.
 
     The result is at least the time of the larger batch, and at most this time scaled to the full batch. The spread is
-    the range of four values, as a fraction of the result. The four values are the result, the result without these
-    bounds, and two more extrapolations. One of them uses the 10 % quantile of the small batch and the 90 % quantile of
-    the larger one; the other uses the 90 % quantile of the small batch and the 10 % quantile of the larger one.
+    the range of four values, as a fraction of the result. The four values are the result, the unbounded result, and
+    two more extrapolations. One of them uses the 10 % quantile of the small batch and the 90 % quantile of the larger
+    one; the other uses the 90 % quantile of the small batch and the 10 % quantile of the larger one.
     """
 
     def line(short: float, long: float) -> float:
@@ -197,7 +197,7 @@ def _seconds(work: Compute, size: int, device: str) -> float:
 
 
 def _search(config: Any, shape: Shape, device: str, folder: Path) -> list[EpochPart]:
-    share = make_strategy(config, find_space(config.space)).weight_share  # share of the images that train the weights
+    share = make_strategy(config, find_space(config.space)).weight_share  # fraction of images that train the weights
 
     @cache
     def of_size(size: int) -> tuple[SeedGroup, Iterator[int]]:
@@ -280,7 +280,7 @@ def _evaluation(learner: Learner, height: int, width: int, images: int, device: 
 
 
 def _placeholder(folder: Path, split: Any) -> ImageSource:
-    """A split with the classes of ImageNet and tiny images, which are never read."""
+    """A split with as many classes as ImageNet. Its tiny images are only placeholders and are never read."""
     folder.mkdir(parents=True, exist_ok=True)
     Dataset(
         "noise", "arrays", IMAGENET_CLASSES, 1, 1, 1, IMAGENET_MEAN, IMAGENET_STD, SMALLEST_BATCH, SMALLEST_BATCH

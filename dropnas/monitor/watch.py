@@ -1,7 +1,7 @@
 """The state of a plan's runs, read from the store.
 
-Leases show which runs are running, and manifests show which runs are done. The last output line of a running run is in
-its scratch folder, and the reason for a failure is in its job's log. The workflow itself is not involved. Any process
+Leases show which runs are running, and manifests show which runs are done. A run's scratch folder contains its last
+output line, and the log of its job contains the reason for a failure. The workflow itself is not involved. Any process
 that can read the store can therefore watch a workflow without disturbing it, even on a cluster.
 """
 
@@ -40,16 +40,16 @@ class Snapshot:
 
     - `state`: done, running, waiting or failed
     - `part`: the share of the run that is done, from 0 to 1
-    - `started`: when a running run started (Unix time)
-    - `line`: the last output line of a running run
-    - `group`: the number of runs, including this one, that train together in the job of a running run
+    - `started`: the time at which a run in progress started (Unix time)
+    - `line`: the last output line of a run in progress
+    - `group`: for a run in progress, the number of runs that its job trains together, including this one
     - `reason`: why a run failed or stopped
     - `log`: the log of a failed run
     """
 
     title: str  # profile and description
     work: DataFrame
-    runs: RunsById  # as plan.json describes them
+    runs: RunsById  # the runs as listed in plan.json
     unit: str  # GPU-hours or CPU-hours
     last: str  # the last result, in words; empty if there is none
     next: str  # the next result, in words; empty if there is none
@@ -67,7 +67,7 @@ class Snapshot:
 
     @property
     def running(self) -> DataFrame:
-        """The rows of running runs."""
+        """The rows of the runs in progress."""
         return self.work[self.work.state == "running"]
 
     @property
@@ -90,7 +90,7 @@ class Snapshot:
 
 
 class Watch:
-    """Reads the state of the runs of a plan.json, or only of the runs behind some targets."""
+    """Reads the state of the runs of a plan.json that some targets need; by default, all targets not on request."""
 
     def __init__(self, plan: Mapping[str, Any], root: Path, targets: Sequence[str] = ()) -> None:
         every = {name for run in plan["runs"] for name in run["used_by"]}

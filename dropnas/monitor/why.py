@@ -65,7 +65,7 @@ def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: 
 
 
 def _changes(run: Run, old: Record) -> dict[str, str]:
-    """Describe how two runs of a stage differ: one text for each changed configuration key and part of the identity."""
+    """Describe the differences between two runs of a stage, by configuration key or part of the identity."""
     identity, before = run.identity, old["identity"]
     now, then = _flat(identity["config"]), _flat(before["config"])
     values, old_values = {**_flat(resolved(run.config)), **now}, {**_flat(old["config"]), **then}
@@ -76,7 +76,7 @@ def _changes(run: Run, old: Record) -> dict[str, str]:
 
 
 def _flat(config: Any) -> dict[str, Any]:
-    """The values of a configuration, by dotted keys."""
+    """Convert a nested configuration to a flat mapping with dotted keys."""
     (found,) = json_normalize([hashed(config)]).to_dict("records")
     return {str(key): value for key, value in found.items()}
 
@@ -115,9 +115,9 @@ def _changed_files(run: Run, old: Record, root: Path) -> list[str]:
 
 
 def _changed(module: str, source: Path) -> Iterator[str]:
-    """Yield the files of a module that differ from an older copy: its code, and the data files that it names."""
+    """Compare a module and the data files that it names with an older copy; yield the files that differ."""
     file = module_file(module)
-    assert file is not None  # `closure` has found this file
+    assert file is not None  # `closure` has already read this file
     text, before = file.read_text(encoding="utf-8"), source / Path(*module.split(".")).with_suffix(".py")
     if not before.is_file() or _code(before.read_text(encoding="utf-8")) != _code(text):
         yield str(before.relative_to(source))

@@ -18,7 +18,7 @@ from dropnas.search.methods import METHODS
 from dropnas.space.names import GROUP_RATES
 
 FOOTNOTE_MARKS = "¹²³⁴⁵⁶†∗ "  # noqa: RUF001 (footnotes, as printed)
-RunsById = Mapping[str, dict[str, Any]]  # by id, as plan.json describes them
+RunsById = Mapping[str, dict[str, Any]]  # maps an id to the run as listed in plan.json
 
 
 def joined(*parts: str) -> str:
