@@ -124,7 +124,7 @@ def _number(table: Table, measured: TableNumber, printed: Printed, kind: NumberK
     row, column = labels(table.layout, measured.row_label, measured.column_label)
     best, _, mean = printed.text.partition(" (")  # the two numbers of "2.26 (2.58±0.14)"
     paper = mean.rstrip(")") if mean and kind == "mean" else best
-    # with too few runs for a test, the difference is still shown, except for a best, where it would be misleading
+    # with too few runs for a test, the difference is still shown; but for `best`, it would be misleading
     too_few = verdict is Verdict.TOO_FEW and kind != "best"
     cell = CellVerdict(
         table=content.table,

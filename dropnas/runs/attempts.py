@@ -61,7 +61,7 @@ class Attempts:
     def seconds(self) -> float:
         """The time that earlier attempts spent on this run, in seconds.
 
-        An attempt's time ends when it last wrote a file. It is divided equally among the runs of a group.
+        An attempt's time ends with the last file that it wrote. This time is divided equally among the runs of a group.
         """
         return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 

@@ -1,7 +1,7 @@
 """Code fingerprints: a hash over the code that can change a stage's result.
 
 The code of a stage is the static import closure of its entry module, inside this package and inside the user's packages
-that its configuration names. `dropnas.runs.code` selects the code in each file that is hashed. A data file is hashed if
+that its configuration names. `dropnas.runs.code` selects which code of each file is hashed. A data file is hashed if
 its name is a string in the code of a module in the same folder. Code that imports modules by name at run time would
 escape the analysis and is rejected. The exception is `dropnas.extension`, because the names that it imports are in the
 configuration.
