@@ -33,7 +33,7 @@ class Printed:
         mean: the printed mean, or the printed number if there is only one; None if nothing is printed.
         std: the printed standard deviation. In the paper's own rows, this is the population standard deviation over
             eight seeds.
-        best: the printed best result of several seeds.
+        best: the best result of several seeds, as printed.
     """
 
     text: str
@@ -66,16 +66,16 @@ class PrintedRow:
 
 @dataclass(frozen=True)
 class Layout:
-    """The layout and the printed numbers of a table, which need not be one of the paper's.
+    """The layout and the printed numbers of a table, which may be a table that is not in the paper.
 
     Attributes:
         name, caption: name and caption of the table.
         number: number of the table in the paper; None if the table is not in the paper.
         trainings: the stage that trains the architectures of the table.
         style: the format of our errors: `best-and-mean` gives "2.26 (2.58±0.14)", `mean` gives "2.68±0.10".
-        decimals: number of decimals of our errors, as in the paper.
-        open: whether methods and spaces that are not in the paper may be added as rows, as columns, as both, or
-            nowhere.
+        decimals: number of decimal places of our errors, the same as in the paper.
+        open: where methods and spaces that are not in the paper may be added: as `rows`, as `columns`, as `both`, or
+            `nowhere`.
         heads: the headers of the label columns.
         columns, rows: the columns and rows of the table.
         notes: further notes on how to read the table, one or two sentences each.
@@ -105,7 +105,7 @@ class Layout:
 
 
 def parse_printed(text: str) -> Printed:
-    """Read a printed cell. Raises ValueError for any form that the paper's tables do not contain."""
+    """Read a printed cell. Raises ValueError if the paper's tables do not use its format."""
     if text == NOTHING:
         return Printed(text)
     if match := BEST_AND_MEAN.fullmatch(text):
@@ -123,7 +123,7 @@ def layouts() -> dict[str, Layout]:
 
 
 def layout(table: str) -> Layout:
-    """The paper's table with this name. For a table of published baselines, this is the table that quotes them."""
+    """The paper's table with this name or, for a table of published baselines, the paper's table that quotes them."""
     return layouts()[table.removesuffix(PUBLISHED_SUFFIX)]
 
 

@@ -1,7 +1,7 @@
 """Copies finished tables and figures to `results/<profile>/`, for readers and for git.
 
-Design choices: the run folders remain authoritative. An unchanged file is not written again. A table that is not passed
-keeps its existing files and metrics, because a single start may build only one of the targets.
+Design choices: the run folders remain authoritative. An unchanged file is not written again. Tables that are not passed
+keep their files and metrics, because a command may build only one of the targets.
 """
 
 import json
@@ -22,7 +22,7 @@ def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
     """Copy tables to `destination/tables/`, write our numbers to `metrics.json` and the lowest errors to `errors.json`.
 
     Args:
-        folders: intact run folders of tables and of the counts of the architectures; the counts have no metrics.
+        folders: folders of intact runs, each with a table or the counts of architectures; only tables have metrics.
         destination: `results/<profile>`.
 
     Returns:
@@ -49,8 +49,8 @@ def metrics(folders: Sequence[Path]) -> Metrics:
     """Our numbers in the tables of these run folders.
 
     Returns:
-        {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}. Cells without runs of ours,
-        standard deviations of single runs, and counts of published architectures are left out.
+        {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}. Cells for which we have
+        no runs, standard deviations of single runs, and counts of published architectures are left out.
     """
     found: Metrics = {}
     for table in map(TableFile.read, folders):

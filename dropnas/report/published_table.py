@@ -47,7 +47,7 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
 
     Raises:
         DropnasError: an entry names an architecture that the table does not quote, or an input is damaged, has the
-            wrong stage, or trained another genotype.
+            wrong stage, or is a training of another genotype.
     """
     paper, counts = layout(config.table), read_counts(inputs[0])
     shown = _layout(config, paper)
@@ -79,7 +79,7 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
 
 
 def read_counts(folder: Path) -> Counts:
-    """Read the counts of an `architectures` run. Raises a DropnasError if the run has another stage or is damaged."""
+    """Read the counts of an `architectures` run. Raises a DropnasError if the run is damaged or has another stage."""
     if ReceiptFile.read(folder).stage != ARCHITECTURES:
         raise DropnasError(f"is not the receipt of an {ARCHITECTURES} run", where=ReceiptFile.file(folder))
     return {(one.architecture, one.table): one for one in CountsFile.read(folder).counts}

@@ -1,7 +1,7 @@
 """Renders a table as LaTeX, for `\\input` in a document that loads the packages booktabs and graphicx.
 
 Design choices: a table wider than the text is scaled down, because columns of numbers cannot be wrapped. Numbers are
-aligned to the right. The header is the paper's, with shared headers above their columns. Unicode becomes LaTeX
+aligned to the right. The header is that of the paper, where a shared header spans its columns. Unicode becomes LaTeX
 commands, so that the file is ASCII except for a user's own labels.
 """
 

@@ -2,11 +2,11 @@
 
 All output formats are generated from these.
 
-Design choices: the paper's layout is kept. Each row with runs of ours is split into lines: one for the paper's numbers,
-one for ours at the final epoch, and one for ours at the epoch that is best on the test split. Our errors thus appear
-directly below the printed ones. Each of our numbers is stored with the names of the runs that it comes from. Every
-caveat is stated in the table's own file, because tables are copied without their context. Files contain neither times
-nor hosts, so identical runs give byte-identical tables.
+Design choices: the paper's layout is kept. A row for which we have runs is split into lines: one for the paper's
+numbers, one for ours at the final epoch, and one for ours at the epoch that is best on the test split. Our errors thus
+appear directly below the printed ones. Each of our numbers is stored with the names of the runs that it comes from.
+Every caveat is stated in the table's own file, because tables are copied without their context. Files contain neither
+times nor hosts, so identical runs give byte-identical tables.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -25,7 +25,7 @@ from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow,
 from dropnas.report.render_latex import latex
 
 CellKey = tuple[str, str]  # keys of row and column
-Measure = Callable[[TableNumber], Sequence[TableNumber]]  # from the blank entry of a cell to its measured entries
+Measure = Callable[[TableNumber], Sequence[TableNumber]]  # returns the measured entries for the blank entry of a cell
 NOT_RUN = "not run"
 TABLE_REMARK = (
     "Not a reproduction of the paper: profile '{profile}' uses other data or other sizes. Rows and columns keep the "
@@ -37,8 +37,8 @@ SOURCE_COLUMN, REMARKS_COLUMN = ("Source", ""), ("Remarks", "")
 class Line(StrEnum):
     """The origin of a number, as in the `Source` column of a table."""
 
-    QUOTED = "quoted"  # from the paper, in a row without runs of ours
-    PAPER = "paper"  # from the paper, in a row with runs of ours
+    QUOTED = "quoted"  # from the paper, in a row for which we have no runs
+    PAPER = "paper"  # from the paper, in a row for which we have runs
     FINAL = "ours, final epoch"
     BEST = "ours, best on test"
     COUNTED = "counted"  # parameters or multiply-adds of an architecture, whether it was trained or not
@@ -119,7 +119,7 @@ def tabulate(
     architectures: Mapping[str, TrainedArchitecture] | None = None,
     remarks: Mapping[str, Sequence[str]] | None = None,
 ) -> Table:
-    """Fill a layout. The keys of `architectures` and `remarks` are those of the rows."""
+    """Fill a layout. The mappings `architectures` and `remarks` are keyed by row."""
     content = TableFile(
         table=config.table,
         number=layout.number,
@@ -152,7 +152,7 @@ def _row(layout: Layout, row: PrintedRow, measure: Measure, remarks: Sequence[st
 
 
 def _blank(row: PrintedRow, column: Column, printed: Printed | None, remarks: tuple[str, ...]) -> TableNumber:
-    """Make an entry for a cell that has no runs of ours."""
+    """Make the entry of a cell, with the paper's number but none of ours."""
     paper = printed or Printed("")
     return TableNumber(
         row=row.key,
@@ -170,7 +170,7 @@ def _blank(row: PrintedRow, column: Column, printed: Printed | None, remarks: tu
 
 
 def data(table: TableFile) -> pandas.DataFrame:
-    """All numbers of a table, one line each; every line repeats the table's profile, data and hardware."""
+    """Make a data frame with one row for each number; every row repeats the table's profile, data and hardware."""
     frame = tidy(table.numbers, TableNumber, {"ours_values": " ", "runs": " ", "remarks": "; "})
     frame.insert(0, "table", table.table)
     common = {"profile": table.profile, "reproduction": str(table.reproduction).lower()}
@@ -178,7 +178,7 @@ def data(table: TableFile) -> pandas.DataFrame:
 
 
 def frame_of(table: Table) -> Frame:
-    """Convert a table to text: on each line, the labels, the source, the numbers, and the remarks if there are any."""
+    """Convert a table to text. Each line has labels, the source, the numbers and, if the table has any, remarks."""
     layout, content = table.layout, table.content
     of_row, remarks = numbered({one.row: one.remarks for one in content.numbers})
     lines: list[TextLine] = []

@@ -1,9 +1,9 @@
 """The table stage fills one of the paper's tables, or the table of baselines, with our measurements.
 
-Design choices: no torch is imported, and a table takes a fraction of a second, because tables are rebuilt often. Rows
-and columns follow the order of the paper. A method that the paper does not have gets a row (Tables 1-3) or a column
-(Tables 4 and 6) after the paper's own; a further search space gets a row (Table 4). An entry of the configuration that
-fits nowhere in the table is an error, so that no run is lost silently.
+Design choices: tables are rebuilt often, so torch is not imported, and a table takes only a fraction of a second. Rows
+and columns follow the order of the paper. A method that is not in the paper gets a row (Tables 1-3) or a column (Tables
+4 and 6) after those of the paper; a search space that is not in the paper gets a row (Table 4). An entry of the
+configuration that fits nowhere in the table is an error, so that no run is lost silently.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ from dropnas.workspace import Workspace
 
 Axis = Literal["rows", "columns"]
 RANDOM_ROW = "random"  # the row that relative improvements refer to
-METHOD_COLUMN = "error"  # the only column key if each row is a method (Tables 1-3, baselines); an entry fills its row
+METHOD_COLUMN = "error"  # the only column key in tables whose rows are methods (Tables 1-3, baselines)
 
 
 def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Write table.json and, under the table's name, Markdown, CSV and LaTeX.
 
     Raises:
-        DropnasError: for the reasons given in `build`, or because an input has no valid receipt.
+        DropnasError: as for `build`, or an input has no valid receipt.
     """
     build(config, [read_run(folder) for folder in inputs]).write(out)
     workspace.progress(f"{config.table}: {len(config.entries)} cells from {len(inputs)} runs")
@@ -41,7 +41,7 @@ def build(config: TableConfig, runs: Sequence[FinishedRun]) -> Table:
     """Build a table from its configuration and its inputs.
 
     Raises:
-        DropnasError: an entry names a cell that the table cannot have, or a run that is damaged or of the wrong stage.
+        DropnasError: an entry names a cell that the table cannot have, or a run that is damaged or has the wrong stage.
     """
     paper = config.layout or layout(config.table)
     filled = {(entry.row, entry.column): _cell_runs(config, paper, entry, runs) for entry in config.entries}
@@ -87,8 +87,8 @@ def known_keys(paper: Layout, axis: Axis) -> set[str]:
 def _new_labels(config: TableConfig, paper: Layout, axis: Axis) -> dict[str, str]:
     """Rows or columns that the paper does not have, in the order of the entries, with their labels.
 
-    An entry labels a new row or column only if its other key is one of the paper's. If both keys of an entry are new,
-    the row and the column therefore get their labels from other entries.
+    An entry gives a new row its label only if the entry's column is in the paper, and likewise for a new column. If
+    the row and the column are both new, other entries must provide their labels.
     """
     known, crossing = known_keys(paper, axis), known_keys(paper, "columns" if axis == "rows" else "rows")
     labels: dict[str, str] = {}

@@ -32,7 +32,7 @@ def verdict_texts(verdicts: VerdictsFile) -> dict[str, str]:
 
 
 def _data(verdicts: VerdictsFile) -> DataFrame:
-    """The rows of the CSV: one for each number, with the profile and whether it is a reproduction of the paper."""
+    """The rows of the CSV, one for each number, with the columns `profile` and `reproduction`."""
     frame = tidy(verdicts.numbers, CellVerdict, {"interval": " ", "runs": " "})
     frame.insert(0, "profile", verdicts.profile)
     frame.insert(1, "reproduction", str(verdicts.reproduction).lower())

@@ -3,8 +3,8 @@
 Numbers are compared only if they are defined in the same way. The paper printed the lowest test error of any epoch,
 with the population standard deviation over eight seeds. The printed error is therefore compared with our lowest test
 error of any epoch, after the printed deviation is converted to a sample standard deviation (n - 1). Our errors at the
-final epoch appear in the tables, but get no verdict. A cell "2.26 (2.58±0.14)" has two numbers. The mean, 2.58, is
-compared with our mean. The best, 2.26, is compared with the lowest error to be expected from eight of our runs.
+final epoch appear in the tables, but get no verdict. A cell such as "2.26 (2.58±0.14)" has two numbers. The mean, 2.58,
+is compared with our mean. The best, 2.26, is compared with the lowest error to be expected from eight of our runs.
 
 Design choices: a number that cannot be compared gets a verdict too, with the reason, so that no number is silently left
 out. If an architecture has several retrainings, only the first is compared, because the paper trained each architecture
@@ -66,7 +66,7 @@ class _Number:
         return margin(self.cell.table, self.cell.row)
 
     def set(self, value: float, sign: str = "") -> str:
-        """Format a number with as many decimals as the paper prints here."""
+        """Format a number with as many decimal places as the printed number."""
         return _set(value, self.cell.paper_text, sign)
 
 
@@ -124,7 +124,7 @@ def _number(table: Table, measured: TableNumber, printed: Printed, kind: NumberK
     row, column = labels(table.layout, measured.row_label, measured.column_label)
     best, _, mean = printed.text.partition(" (")  # the two numbers of "2.26 (2.58±0.14)"
     paper = mean.rstrip(")") if mean and kind == "mean" else best
-    # of the untested numbers, only these show a difference; for the best of a single run, it would be misleading
+    # with too few runs for a test, the difference is still shown; but for `best`, it would be misleading
     too_few = verdict is Verdict.TOO_FEW and kind != "best"
     cell = CellVerdict(
         table=content.table,
@@ -247,7 +247,7 @@ def _no_interval(number: _Number) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value as text. Rounding does not change on which side of the significance level it lies."""
+    """A p-value as text. Rounding never moves it across the significance level."""
     if p < 0.001:
         return "p < 0.001"
     text = f"{p:.2g}"

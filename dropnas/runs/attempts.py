@@ -33,7 +33,7 @@ class Attempt:
     group: int = 1  # number of runs that shared the attempt's time, including this one
     # the machine, on which rounding depends, as returned by `environment.machine_name`; empty until it is known
     machine: str = ""
-    # the machines, in order, that computed the newest checkpoint that existed when the attempt began
+    # the machines that computed the checkpoint `newest`, in order
     before: tuple[str, ...] = ()
 
 
@@ -61,7 +61,7 @@ class Attempts:
     def seconds(self) -> float:
         """The time that earlier attempts spent on this run, in seconds.
 
-        The time of an attempt at a group of runs is divided equally among them. It ends with the last change of a file.
+        An attempt's time ends with the last file that it wrote. This time is divided equally among the runs of a group.
         """
         return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 
@@ -99,7 +99,7 @@ class Attempts:
         last = attempts[-2:]
         if len(last) < 2 or not all(attempt.warned and attempt.newest == self.own.newest for attempt in last):
             return
-        self.earlier, self.own = [], replace(self.own, warned=False, group=1)  # lets a new start try again
+        self.earlier, self.own = [], replace(self.own, warned=False, group=1)  # so that the next start can try again
         self._write()
         raise DropnasError(
             "no progress: two attempts in a row were asked to stop before they had saved anything new",
@@ -120,7 +120,7 @@ def read(scratch: Path) -> list[Attempt]:
 
 
 def _worked(attempt: Attempt, scratch: Path) -> float:
-    """Seconds from an attempt's start to its last change of a file. The lease is ignored: this process holds it now."""
+    """Seconds from an attempt's start until it last wrote a file. The lease is ignored: this process holds it now."""
     signs = [path for path in scratch.rglob("*") if path.is_file() and not path.name.startswith("lease.")]
     return max([0.0, *(path.stat().st_mtime - attempt.started for path in signs)])
 

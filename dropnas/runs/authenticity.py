@@ -25,7 +25,7 @@ SHAPE = {**TEXT_FIELDS, "identity": dict, "config": dict, "inputs": list, "input
 
 
 def id_in(name: str) -> str:
-    """The id at the end of a run folder's name; empty if a run cannot have this name."""
+    """The id at the end of a run folder's name; empty if the name is not that of a run."""
     match = RUN.fullmatch(name.rpartition("/")[2])
     return match[1] if match else ""
 

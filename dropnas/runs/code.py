@@ -1,10 +1,10 @@
 """The part of a module's code that can change a result, as a syntax tree.
 
-The tree contains no comments, docstrings, positions, annotations or messages. Code that only a type checker runs is
-removed as well, and so are imports that only annotations or messages use. A message is a string or f-string in a raised
-exception, in an assertion, or in a call of one of the functions in TEXTS. The tree is written field by field, because
-the output of `ast.unparse` differs between Python 3.11 and 3.12. docs/decisions.md lists what this analysis does not
-detect.
+The tree contains no comments, docstrings, positions, annotations or messages. Code under `if TYPE_CHECKING` is removed
+as well, and so are imports that only annotations or messages use. A message is a string or f-string in a raised
+exception, in an assertion, or in a call of one of the functions in MESSAGE_CALLS. The tree is written field by field,
+because the output of `ast.unparse` differs between Python 3.11 and 3.12. docs/decisions.md lists what this analysis
+does not detect.
 """
 
 import ast
@@ -28,7 +28,7 @@ IGNORED_FIELDS = {"type_comment", "type_ignores", "kind", "ctx"}
 
 
 class Use(NamedTuple):
-    """One use of a name: as `name.attribute`, as a call with only keyword arguments (`given`), or in any other way."""
+    """One use of a name. `attribute` is set for `name.attribute`, `given` for a call with only keyword arguments."""
 
     name: str
     attribute: str = ""
@@ -45,7 +45,7 @@ class ModuleCode:
 
 
 def read(tree: ast.Module) -> ModuleCode:
-    """Read the code of a module from its syntax tree, which is modified."""
+    """Read the code of a module from its syntax tree, which is modified in place."""
     for _, block in _blocks(tree):
         block[:] = [statement for statement in block if not _does_nothing(statement)]
     nodes = walk(tree)
@@ -118,7 +118,7 @@ def _reads_annotations(node: ast.AST) -> bool:
 
 
 def _take_annotations(node: ast.AST) -> Iterator[ast.expr]:
-    """Remove a node's annotations and yield them. An annotated assignment keeps its type, `ast.AnnAssign`."""
+    """Remove a node's annotations and yield them. An annotated assignment remains an `ast.AnnAssign`."""
     if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
         yield node.annotation
         node.annotation = None  # type: ignore[assignment]
@@ -153,7 +153,7 @@ def _is_text(node: ast.expr) -> bool:
 
 def _uses(tree: ast.Module) -> frozenset[Use]:
     found: dict[ast.Name, Use] = {}
-    for node in walk(tree):  # the attribute or call around a name comes before the name
+    for node in walk(tree):  # an attribute or a call precedes the name inside it
         match node:
             case ast.Attribute(value=ast.Name() as name):
                 found[name] = Use(name.id, node.attr)

@@ -14,7 +14,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "safetensors")
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """The commit of a checkout, and whether its files differ from it; outside a checkout, the commit is empty."""
+    """The commit of a checkout, and whether the files differ from it. Outside a checkout, the commit is empty."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]

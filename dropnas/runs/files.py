@@ -31,7 +31,7 @@ def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:
                 os.fsync(stream.fileno())
         os.replace(beside, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # the error for a full disk names no file
+        error.filename = error.filename or str(path)  # a full disk raises an error without a file name
         raise
     finally:
         beside.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
 """Code fingerprints: a hash over the code that can change a stage's result.
 
 The code of a stage is the static import closure of its entry module, inside this package and inside the user's packages
-that its configuration names. `dropnas.runs.code` decides which code of each file counts. A data file counts if its name
-is a string in the code of a module in the same folder. Code that imports modules by name at run time would escape the
-analysis and is rejected. The exception is `dropnas.extension`, because the names that it imports are in the
+that its configuration names. `dropnas.runs.code` selects which code of each file is hashed. A data file is hashed if
+its name is a string in the code of a module in the same folder. Code that imports modules by name at run time would
+escape the analysis and is rejected. The exception is `dropnas.extension`, because the names that it imports are in the
 configuration.
 
 The code of configuration modules is not hashed. If other code imports a name from such a module, the value of the name
@@ -132,8 +132,8 @@ def _is_by_name(node: ast.AST) -> TypeGuard[ast.ImportFrom]:
 def _parts(module: str) -> Iterator[str]:
     """The parts of configurations that a module's code uses; annotations do not count.
 
-    A part is `module:NAME`, `module:NAME.option`, or `module:NAME(option, …)`. The last form stands for a class
-    without the options in parentheses, because the code sets these options itself when it calls the class.
+    A part is `module:NAME`, `module:NAME.option`, or `module:NAME(option, …)`. In the last form, the code calls a
+    class and sets the options in parentheses itself, so the defaults of these options do not count.
     """
     for node in filter(_is_by_name, _code(module).nodes):
         for alias in node.names:
@@ -221,7 +221,7 @@ def _file_hash(module: str) -> str:
 
 def _data_files(module: str) -> list[Path]:
     file = module_file(module)
-    assert file is not None  # the module was read before
+    assert file is not None  # the module has already been read
     strings = {node.value for node in _code(module).nodes if isinstance(node, ast.Constant)}
     names = sorted(name for name in strings if isinstance(name, str) and name.endswith(DATA_SUFFIXES))
     return [file.parent / name for name in names if "/" not in name and (file.parent / name).is_file()]

@@ -6,8 +6,8 @@ Design choices:
 - If the holder runs on this machine (same boot, same process namespace), its process is looked up by number and start
   time, so a dead holder is recognised at once. A holder also counts as dead at once if it belongs to an earlier attempt
   of this scheduler job.
-- Otherwise a holder counts as dead if the file does not change for some time *on the observer's own clock*. Clocks of
-  hosts and file servers differ by minutes, so file times are only compared with earlier times of the same file.
+- Otherwise a holder counts as dead if the file does not change for some time *on the observer's own clock*. The clocks
+  of hosts and file servers can differ by minutes, so file times are only compared with earlier times of the same file.
 - Two processes must never write the resume state of one run. A holder therefore ends itself if it cannot renew its
   lease in time, or finds that another process has taken it over.
 - The file is changed under an advisory lock, which the kernel releases when a process ends. A renewal changes only
@@ -37,7 +37,7 @@ LOST = 76  # exit status of a process that lost its lease
 
 Owner = dict[str, Any]
 _Sign = tuple[int, str]  # modification time and holder of a lease; each sign of life changes them
-_seen: dict[Path, tuple[_Sign, float]] = {}  # for each lease, its latest sign, and when this process first saw that
+_seen: dict[Path, tuple[_Sign, float]] = {}  # for each lease, its latest sign and when this process first saw it
 
 
 def holder(scratch: Path) -> str:
@@ -92,7 +92,7 @@ def _renewed(scratch: Path, token: str) -> Iterator[None]:
 
 
 def _here() -> dict[str, str]:
-    """The boot id of this machine, whose host name may not be unique, and the namespace of its process numbers."""
+    """The boot id of this machine (its host name may not be unique) and the PID namespace of this process."""
     boot, names = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     with suppress(OSError):
         return {"boot": boot.read_text().strip(), "processes": os.readlink(names)}
@@ -131,7 +131,7 @@ def _is_dead(owner: Owner, scratch: Path) -> bool:
 
 
 def _silence(owner: Owner, scratch: Path) -> float:
-    """The seconds since this process first saw the latest sign of life, on its own clock; 0 at first."""
+    """Seconds since this process last saw a new sign of life, measured on its own clock; 0 at the first check."""
     try:
         sign = ((scratch / "lease.json").stat().st_mtime_ns, json.dumps(owner, sort_keys=True))
     except OSError:

@@ -1,8 +1,8 @@
 """The two parts of a run: the light part, which tables and figures read, and the heavy part (weights and images).
 
 Design choices: a pull brings only the light part of a run; the heavy part follows when a stage reads it. A folder that
-intentionally lacks its heavy part contains a `.dvcignore` file as a mark. Without this mark, a missing file counts as
-damage. DVC does not record a folder with a `.dvcignore`, so a light run can never be committed as a complete one.
+intentionally lacks its heavy part contains a `.dvcignore` file as a marker. Without this marker, a missing file counts
+as damage. DVC does not record a folder with a `.dvcignore`, so a light run can never be committed as a complete one.
 """
 
 from collections.abc import Iterable

@@ -44,7 +44,7 @@ def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
     """Find the folders of a store that none of the given plans needs, except those that a process is working on.
 
     Args:
-        plans: the runs of each plan, by their ids.
+        plans: for each plan, a mapping from ids to runs.
 
     Raises a DropnasError if the path of a folder contains a link.
     """

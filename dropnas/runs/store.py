@@ -1,8 +1,8 @@
 """The store of runs: folders that are written once and published with a single rename.
 
-`manifest.json` is authoritative: it has everything that determined the run, and the sha256 of every file. `run.json`,
-the receipt, has what determined the run, and the sha256 of the manifest. Both are published by the same rename, so a
-kill cannot separate them. If the receipt is missing, the next start writes it again from the manifest.
+`manifest.json` is authoritative: it records everything that determined the run, and the sha256 of every file. The
+receipt, `run.json`, records everything that determined the run, and the sha256 of the manifest. Both are published by
+the same rename, so a kill cannot separate them. If the receipt is missing, the next start makes it from the manifest.
 """
 
 import math
@@ -66,7 +66,7 @@ class Store:
         os.replace(staged, folder)
 
     def _clear_remains(self, folder: Path) -> None:
-        """Empty a folder without a manifest, so that a rename can replace it; it may contain only an old receipt."""
+        """Empty a folder without a manifest, so that a rename can replace it. It may contain only an old receipt."""
         if self.is_published(folder):
             raise DropnasError("a finished run is already there", where=folder, remedy="keep it")
         if not folder.exists():
@@ -135,7 +135,7 @@ def _refuse_link(folder: Path) -> None:
 
 
 def receipt_of(folder: Path) -> dict[str, Any]:
-    """The content of a run's receipt: what determined the run, and the sha256 of its manifest."""
+    """The content of a run's receipt: everything that determined the run, and the sha256 of its manifest."""
     return {**ManifestFile.read(folder).run, "manifest_sha256": sha256(folder / MANIFEST)}
 
 

@@ -1,4 +1,4 @@
-"""Checks every finished run of a store: its identity, its files, and that its inputs are still those that it read.
+"""Checks every finished run of a store: its identity, its files, and whether its inputs are unchanged.
 
 If a run has a problem, the tables and figures that depend on it are reported as tainted, even if their own files are
 intact.
@@ -32,7 +32,7 @@ class Verified:
     # for each table and figure that depends on a run with a problem: its folder, and the folder of that run
     tainted: dict[str, str]
     unchecked: int  # number of inputs that could not be compared because they are not in this store
-    # for each run that was computed on several machines, these machines; on a single one, its bytes might differ
+    # for each run that was computed on several machines, these machines; one machine might give other bytes
     moved: dict[str, tuple[str, ...]]
 
 
@@ -98,7 +98,7 @@ def _has_records(path: Path) -> bool:
 
 
 def _is_run(folder: Path, store: Store, lines: list[str]) -> bool:
-    """Whether a folder holds a finished run. If it holds no unfinished run either, the problem is added to `lines`."""
+    """Whether a folder holds a finished run. If it holds not even an unfinished run, add the problem to `lines`."""
     if not folder.is_dir():
         lines.append(f"{folder}: is a file where a run should be")
     elif store.is_published(folder):

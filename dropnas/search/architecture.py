@@ -17,7 +17,7 @@ from dropnas.space.spaces import EDGES, SearchSpace
 
 ALPHAS = "alphas"  # the key of the alphas among the architecture parameters of a search
 Adjust = Literal["released", "equation-3", "off"]
-Mixture = list[list[tuple[int, Tensor]]]  # of one cell: for each edge, the kept operations with their weights p
+Mixture = list[list[tuple[int, Tensor]]]  # for each edge of a cell, the kept operations with their weights p
 
 
 class Alphas(NamedTuple):

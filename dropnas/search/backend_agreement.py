@@ -1,8 +1,8 @@
 """Checks that the kernels of a backend agree with torch's on this device, before a search uses them.
 
 Design choices: torch and the backend compute the logits and the gradients for a few images. The reference is a pass
-with torch's kernels in single precision. The backend's error may be a small multiple of torch's own error in the
-precision of the search.
+with torch's kernels in single precision. The backend's error may be at most a small multiple of torch's own error in
+the precision of the search, plus a small tolerance.
 """
 
 from copy import copy

@@ -137,13 +137,13 @@ class SearchConfig:
 
     @property
     def code(self) -> dict[str, str]:
-        """The `module:ATTRIBUTE` of the strategy and, unless torch's are used, of the kernels, by option name."""
+        """By option name, the `module:ATTRIBUTE` of the strategy and, unless `kernels` is `torch`, of the kernels."""
         kernels = {"kernels": BACKENDS[self.kernels]} if self.kernels in BACKENDS else {}
         return {"strategy": STRATEGIES.get(self.strategy, self.strategy), **kernels}
 
     @property
     def numerics(self) -> str:
-        """The settings that change rounding on purpose; a part of the run's identity."""
+        """The settings that deliberately change rounding; they are part of the run's identity."""
         return f"{self.precision}, grouped seeds" if self.group_seeds else self.precision
 
 
@@ -165,7 +165,7 @@ class DeriveConfig:
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """The options of an architecture drawn at random.
+    """The options for drawing an architecture at random.
 
     Attributes:
         space: a key of SPACES, or `module:ATTRIBUTE` of a SearchSpace.

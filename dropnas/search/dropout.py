@@ -36,7 +36,7 @@ class Kept:
 
 
 def drop_probabilities(options: DropoutOptions, space: SearchSpace) -> Tensor:
-    """Return the drop probability p_d of each operation of the space, double (operations,).
+    """Return the drop probability p_d of each operation of the space, as a float64 tensor (operations,).
 
     With `groups`, p_d is r^(1/|group|) or, if `drop_probability` is `released`, r^(1/4). With `one-group`, it is
     r^(1/4), as in the paper's groups of four. With `one-group-own-rate`, it is r^(1/|operations|).

@@ -31,8 +31,8 @@ def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     The inputs are the prepared dataset and the published search.
 
     Raises:
-        DropnasError: the search is damaged; the edge does not exist; the space has fewer than three operations, or a
-            group without operations, not counting zero; or the features are not finite or are all equal.
+        DropnasError: the search is damaged; the edge does not exist; the space, without the operation zero, has fewer
+            than three operations or an empty group; or the features are not finite or are all equal.
     """
     determinism.apply(config.seed, workspace.device, workspace.threads)
     precision.apply("fp32")

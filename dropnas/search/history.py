@@ -1,4 +1,4 @@
-"""The state of the architecture parameters after each epoch: their values, and the genotype that they give.
+"""The state of the architecture parameters after each epoch: their values, and the genotype that they yield.
 
 Design choices: an entry of the history consists of plain numbers, because it is saved in checkpoints. If a method
 prunes, an entry also has the mask of the remaining operations. If a method has its own derivation rule, an entry also

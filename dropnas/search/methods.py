@@ -16,13 +16,13 @@ class SearchMethod:
 
     code: str  # `module:ATTRIBUTE` of its Strategy
     label: str  # its name in tables and texts
-    # the settings of its authors that differ from the defaults of SearchConfig, which are the settings of DropNAS;
+    # its authors' settings where they differ from the defaults of SearchConfig, which are the settings of DropNAS;
     # `cells` and `epochs` apply to the first phase
     settings: Mapping[str, Any] = field(default_factory=dict)
     row: str = ""  # the key of its row in the paper's Tables 1 and 2; empty if it has none
     column: str = ""  # the key of its column in Table 4, if the baselines quote its errors from there
-    # the numbers that its own authors print, by data set and column (`error`, `params`, `days`), for a method that the
-    # paper does not quote
+    # if the paper does not quote the method: the numbers that the method's own authors print, by data set and column
+    # (`error`, `params`, `days`)
     printed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

@@ -1,6 +1,6 @@
 """Options of strategies, checked for name, type and range.
 
-Design choices: the check is written by hand, because a search must run with only torch and few other packages
+Design choices: the check is written by hand, because a search must run with only torch and a few other packages
 installed, and may be started from Python without a parameter file. The module does not import torch, so that `plan` can
 use it and start fast.
 """

@@ -1,8 +1,8 @@
 """The sample stage: random search, the simplest baseline (Li and Talwalkar, 2019).
 
-Design choices: a random architecture has the form of a derived one. Each node gets two different predecessors, and each
-edge gets an operation other than zero. All are drawn uniformly; several operations of the same name (3-skip) are drawn
-separately, as in the search. As many architectures are drawn as a search method has seeds. The stage trains
+Design choices: a random architecture has the same form as a derived one. Each node gets two different predecessors, and
+each edge gets an operation other than zero. All are drawn uniformly; several operations of the same name (3-skip) are
+drawn separately, as in the search. As many architectures are drawn as a search method has seeds. The stage trains
 nothing, so the module does not import torch.
 """
 

@@ -2,7 +2,7 @@
 
 Design choices: each search has its own draws, weights, alphas, optimiser averages and history. Only the index of a
 search in the tensors depends on the group. A search therefore gets the same numbers in every group, up to rounding, and
-can continue in any group. All random numbers of an epoch are drawn when the epoch starts, so a state holds no
+can continue in any group. All random numbers of an epoch are drawn when the epoch starts, so a saved state needs no
 generator. If an epoch is resumed, it draws the same numbers again, and the step counter says where to continue.
 """
 
@@ -152,7 +152,7 @@ class SeedGroup:
         self.tables.counter.fill_(states[0]["counter"])
 
     def _enter(self, phase: int) -> None:
-        """Make everything that a phase trains; the strategy may carry over tensors from the previous phase."""
+        """Create everything that is trained in a phase; the strategy may carry over tensors from the previous phase."""
         old, follows = self.runs, phase == self.phase + 1
         before = [{**run.architecture, **run.memory} for run in old] if old and follows else [None] * len(self.configs)
         self.phase, self.state = phase, self._new_state(phase, before)
@@ -269,7 +269,7 @@ class SeedGroup:
         }
 
     def _tensors(self) -> Tensors:
-        """All tensors outside the supernets that training changes: (K, ...), or scalars that all seeds share."""
+        """All tensors that training changes outside the supernets: (K, ...), or scalars that all seeds share."""
         state, tables = self.state, self.tables
         slots = [
             (f"{kind}.{name}.{number}", tensor)

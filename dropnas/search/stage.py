@@ -45,7 +45,7 @@ def run(config: SearchConfig, inputs: Sequence[Path], out: Path, workspace: Work
     """Search with one seed; see `run_group`.
 
     Raises:
-        DropnasError: an unknown space, strategy or option; a loss that is not finite.
+        DropnasError: the space, the strategy or an option is unknown, or a loss is not finite.
     """
     (result,) = run_group([config], inputs, [out], [workspace])
     if isinstance(result, DropnasError):
@@ -62,8 +62,8 @@ def run_group(
     result.json, supernet.safetensors and, if the strategy has its own derivation rule, genotype.json.
 
     Returns:
-        for each search its error or, if it finished, the size of its group (`group`) and the throughput of the group
-        since this start (`images_per_second`).
+        for each search, its error or, if it finished, the size of its group (`group`) and the throughput of the group
+        during this call (`images_per_second`).
     """
     workspace = workspaces[0]
     _set_up(configs[0], workspace)
@@ -96,7 +96,7 @@ def first(configs: Sequence[SearchConfig], inputs: Sequence[Path], workspaces: S
 
 
 def even_part(count: int, most: int) -> int:
-    """The size of the largest part if `count` is split evenly into as few parts of at most `most` as possible."""
+    """Split `count` evenly into the fewest parts of at most `most`, and return the size of the largest part."""
     parts = -(-count // most)
     return -(-count // parts)
 
@@ -104,7 +104,7 @@ def even_part(count: int, most: int) -> int:
 def new_group(
     configs: Sequence[SearchConfig], images: arrays.ImageArrays, device: str, progress: Callable[[str], None] = silent
 ) -> SeedGroup:
-    """Set up the searches for a device; on a GPU, with CUDA graphs and the backend.
+    """Set up the searches on a device. On a GPU, they use CUDA graphs if the strategy allows it, and the given kernels.
 
     Raises:
         DropnasError: the backend cannot run here, or its numbers differ from torch's.

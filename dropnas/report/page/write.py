@@ -1,7 +1,7 @@
 """Writes the report page of a plan (one HTML file) and the files with its verdicts, unless they are up to date.
 
-Design choices: the page is a view of the store and not a run, so it has no identity and can be made at any time. It
-contains the fingerprint of its sources. Checking this fingerprint is much faster than making the page.
+Design choices: the page is only a view of the store. It is not a run with an identity, so it can be made at any time.
+It contains the fingerprint of its sources. Checking this fingerprint is much faster than making the page.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PAGE_FILE = "report.html"
 FINGERPRINT_TAG = '<meta name="dropnas-fingerprint" content="{}">'
-HEAD_CHARACTERS = 4096  # the fingerprint is within this many characters from the start
+HEAD_CHARACTERS = 4096  # number of characters at the start of the page that are searched for the fingerprint
 VERDICT_FILES = ("verdicts.md", "verdicts.csv", VerdictsFile.FILE)
 
 
@@ -64,7 +64,7 @@ def write_page(
     for package in ("jinja2", "itables"):
         if find_spec(package) is None:
             raise DropnasError(f"{package} is not installed", remedy="make setup, or pip install 'dropnas[report]'")
-    from dropnas.report.page.contents import gather  # imports statistics and templates, needed only when a page is made
+    from dropnas.report.page.contents import gather  # imported late, because only a new page needs statistics
     from dropnas.report.page.render import render
     from dropnas.report.verdict_files import verdict_texts
 
@@ -84,7 +84,7 @@ def _shows(file: Path, mark: str) -> bool:
 
 
 def _fingerprint(raw: object, plan: Content, root: Path) -> str:
-    """Hash `raw`, the code of `report` and `analysis`, and the files and states of the runs."""
+    """Hash `raw`, the states of the runs, and the stamps of their files and of the code in `report` and `analysis`."""
     code = Path(__file__).parent.parent
     store, folders = Store(root), [root / run.folder for run in plan.runs.values()]
     states = [store.state(run.id, folder) for run, folder in zip(plan.runs.values(), folders, strict=True)]

@@ -1,12 +1,12 @@
 """The building blocks of operations, computed for several operations of the same kind at once.
 
-Design choices: feature maps are contiguous and have the shape (B, H, W, E * K * C). Their channels contain the maps of
-E operations side by side, each for K supernets. The modules, their weights and their running statistics belong to the
-plain supernets; only the computation differs. Each mixing weight is applied as the scale of the batch norm at the end
-of its operation. Weighting therefore needs no extra pass over the maps, and the gradient of the weight is computed with
-that of the norm. Batch norm is torch's own on every device. It writes the batch statistics to new tensors instead of
-the running statistics, whose update is decided later (`running_statistics`). If maps are bfloat16, statistics and
-scales are in single precision.
+Design choices: feature maps are contiguous and have the shape (B, H, W, E * K * C). Their channels hold the maps of E
+operations side by side and, for each operation, those of K supernets. The modules, their weights and their running
+statistics belong to the plain supernets; only the computation differs. Each mixing weight is applied as the scale of
+the batch norm at the end of its operation. Weighting therefore needs no extra pass over the maps, and the gradient of
+the weight is computed with that of the norm. Batch norm is torch's own on every device. It writes the batch statistics
+to new tensors instead of the running statistics, whose update is decided later (`running_statistics`). If maps are
+bfloat16, statistics and scales are in single precision.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor:
 
 
 def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Tensor:
-    """Depthwise convolutions of E operations. Stride 1 and the given dilation replace the settings of the layers."""
+    """Depthwise convolutions of E operations, with stride 1 and the given dilation instead of the layers' settings."""
     return depthwise(maps, side_by_side([layer.weight for layer in layers]).to(maps.dtype), dilation)
 
 
@@ -38,7 +38,7 @@ def pointwise_of(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
 
 
 def wide(values: Tensor) -> Tensor:
-    """Convert bfloat16 to single precision, in which sums are taken; other types stay unchanged."""
+    """Convert bfloat16 to single precision, which is used for sums; other types are returned unchanged."""
     return values.float() if values.dtype == torch.bfloat16 else values
 
 
@@ -58,7 +58,7 @@ def batch_norm(
     The scale and the shift, both (C,), are applied if given, then ReLU if `rectify` is set.
     """
     mean, variance = wide(maps.new_empty(0)).new_zeros(2, maps.shape[-1]).unbind()
-    images, momentum = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W), a view; momentum 1 keeps this batch only
+    images, momentum = maps.permute(0, 3, 1, 2), 1.0  # a view (B, C, H, W); momentum 1 stores this batch's statistics
     scale = None if scale is None else scale.contiguous()  # torch's backward pass assumes a contiguous scale
     normal = torch.batch_norm(images, scale, shift, mean, variance, True, momentum, epsilon, False)
     if rectify:
@@ -84,7 +84,7 @@ def normed(
 
 
 def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], statistics: RunningStatistics) -> Tensor:
-    """Normalise maps once for E operations with identical norms (E, K); the statistics are noted for all norms."""
+    """Normalise maps once for E operations with identical norms (E, K), and record the statistics for all norms."""
     normal = batch_norm(maps, None, norms[0][0].eps)
     for each in norms:
         statistics.note(each, normal.mean, normal.variance)
@@ -120,6 +120,6 @@ def _half(maps: Tensor, layers: Sequence[Sequence[nn.Conv2d]]) -> Tensor:
 
 
 def pooled(maps: Tensor, pool: nn.Module) -> Tensor:
-    """A pooling of maps with the channels last."""
+    """Apply a pooling module to maps (B, H, W, C)."""
     images: Tensor = pool(maps.permute(0, 3, 1, 2))
     return images.permute(0, 2, 3, 1)

@@ -67,8 +67,8 @@ def mixed_cell(
     Args:
         cells: the same cell of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        backend: replaces torch's kernels for the convolutions on the edges that leave a state, and for mixing the
-            outputs that these edges share. It is used only if all operations on these edges are computed.
+        backend: replaces torch's kernels for the convolutions on the edges that leave a state, and mixes the outputs
+            that are the same on all these edges. It is used only if all operations on these edges are computed.
         channels: selects the channels of a state that go through the operations.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
@@ -111,7 +111,7 @@ def _leave(
 
 
 def _alike(cells: Sequence[SupernetCell], leaving: LeavingEdges, weights: MixingWeights) -> list[Alike]:
-    """Group by name the computed operations on the edges that leave a state; zeros are left out."""
+    """Group the computed operations by name, on the edges that leave a state. `Zero` operations are left out."""
     names = cells[0].operations
     groups = {name: list[EdgeOperation]() for name in names}  # the order does not depend on what is computed
     for edge, node in leaving:

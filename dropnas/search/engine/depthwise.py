@@ -19,7 +19,7 @@ from dropnas.search.engine import layout
 from dropnas.space.small_maps import tap_matrices
 
 SMALL_MAP = 32  # largest number of pixels of a map (height times width) for which matrix products are faster; measured
-WIDEST_KERNEL = 3  # largest number of columns of a kernel for which a CPU computes its gradient fast
+WIDEST_KERNEL = 3  # largest number of columns for which a CPU computes the gradient of a kernel quickly
 
 
 class _Depthwise(torch.autograd.Function):

@@ -40,7 +40,7 @@ class CellState:
 
     @cached_property
     def grids(self) -> Tensor:
-        """The maps on which undilated convolutions replace those of dilation 2.
+        """The maps to which undilated convolutions are applied in place of convolutions with dilation 2.
 
         These are the even grid at stride 2, and all four grids otherwise.
         """
@@ -109,7 +109,7 @@ class EdgeOperation(NamedTuple):
     name: str  # name of the operation in the search space
 
     def is_a(self, *kinds: type[nn.Module]) -> bool:
-        """Whether the operation is an instance of one of these classes and the engine knows it."""
+        """Whether the engine knows the operation and the operation is an instance of one of these classes."""
         return not self.is_opaque and isinstance(self.modules[0], kinds)
 
     @property
@@ -130,6 +130,6 @@ class Shared(NamedTuple):
 
 
 def steps(alike: Sequence[EdgeOperation]) -> list[list[Any]]:
-    """Regroup the modules of operations with the same name: for each layer, list those of all operations and seeds."""
+    """Regroup the modules of operations with the same name: one list for each layer, over all operations and seeds."""
     modules = [module for edge in alike for module in edge.modules]
     return [list(step) for step in zip(*(module.children() for module in modules), strict=True)]

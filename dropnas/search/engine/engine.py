@@ -27,7 +27,7 @@ class Engine:
     """Computes supernets with the same structure in training mode. Their parameters and buffers stay where they are.
 
     Args:
-        supernets: K supernets of the same space, channels, cells and classes, on one device.
+        supernets: K supernets with the same space, channels, cells and classes, on one device.
         static: whether a step must compute the same operations for all masks, as a CUDA graph needs.
         backend: computes the convolutions on edges in place of torch's kernels.
     """

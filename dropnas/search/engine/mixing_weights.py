@@ -47,14 +47,14 @@ class MixingWeights:
         return factors.expand(-1, grids, -1, self.channels).reshape(len(like), 1, 1, -1)
 
     def at(self, slots: Sequence[int]) -> Tensor:
-        """The weights of the given slots, which must differ: (K, slots)."""
+        """The weights of the given slots, (K, slots). No slot may be given twice."""
         chosen: Tensor = _Chosen.apply(self.weights, tuple(slots))  # type: ignore[no-untyped-call]
         return chosen
 
     def matrix(self, entries: Entries) -> Tensor:
         """A matrix (K, rows, columns) of sums of weights.
 
-        The entries of a column are all sums over the same number of slots.
+        Within a column, all entries must be sums over the same number of slots.
         """
         if not entries:
             return self.weights.new_empty(len(self.weights), 0, 0)

@@ -70,7 +70,7 @@ def _scalar_products(rows: Tensor, others: Tensor, wide: torch.dtype) -> Tensor:
         return rows.to(wide) @ others.to(wide).transpose(1, 2)
     parts, product = (gcd(rows.shape[2], MOST_PARTS), -1), torch.bmm
     if rows.dtype != wide:
-        product = partial(torch.bmm, out_dtype=wide)  # otherwise the sum of each part would be rounded
+        product = partial(torch.bmm, out_dtype=wide)  # otherwise each partial sum would be rounded to the maps' type
     # (K, parts, ..., values)
     left, right = (each.view(*each.shape[:2], *parts).transpose(1, 2) for each in (rows, others))
     return torch.stack([product(*of_one).sum(0) for of_one in zip(left, right.transpose(2, 3), strict=True)])

@@ -1,8 +1,8 @@
 """Partial channel connections in the engine: the same result as with `PartialOperation`, but computed node by node.
 
-Design choices: all edges shuffle their channels alike, so the shuffle is applied once, to the sum at a node. Channels
-that bypass the operations are pooled once for each state. Each node mixes them like outputs of an operation without
-parameters. The weight of an edge is the sum of its operations' weights.
+Design choices: all edges shuffle their channels in the same way, so the shuffle is applied once, to the sum at a node.
+Channels that bypass the operations are pooled once for each state. Each node then mixes them like the outputs of an
+operation without parameters. The weight of an edge is the sum of its operations' weights.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from dropnas.space.spaces import EDGES, NODES
 
 
 class PartialEngine(Engine):
-    """Computes supernets whose edges are `PartialOperation`s of one proportion."""
+    """Computes supernets whose edges are `PartialOperation`s, all with the same proportion."""
 
     def __init__(
         self, proportion: int, supernets: Sequence[Supernet], static: bool, backend: Backend | None = None
@@ -45,7 +45,7 @@ class PartialEngine(Engine):
 
 
 class PartialChannels(AllChannels):
-    """Passes only some channels through the operations; `of_edges` has the edge weights of K supernets, (K, edges)."""
+    """Passes only some channels through the operations. `of_edges` are the edge weights of K supernets, (K, edges)."""
 
     def __init__(self, proportion: int, of_edges: Tensor, input_stride: int) -> None:
         incoming = list(range(INPUTS, INPUTS + NODES))

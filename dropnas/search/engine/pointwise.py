@@ -33,7 +33,7 @@ class _Pointwise(torch.autograd.Function):
 
 
 def pointwise(maps: Tensor, matrices: Tensor) -> Tensor:
-    """Multiply the channels of each of G groups by the group's matrix (C', C), of the same type.
+    """Multiply the channels of each of G groups by the group's matrix (C', C); matrices and maps have the same type.
 
     Maps (B, H, W, G * C) become (B, H, W, G * C'); both are contiguous.
     """

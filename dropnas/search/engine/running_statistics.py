@@ -35,7 +35,7 @@ class RunningStatistics:
 
     @torch.no_grad()
     def update(self, weights: Mapping[nn.Module, "UpdateWeight"] | None = None) -> None:
-        """Update running statistics and batch counters by the update weight of each norm; None updates all norms."""
+        """Update running statistics and batch counters with each norm's update weight. None updates all norms."""
         norms = [norm for alike in self.norms for norm in alike]
         momentum: Any = norms[0].momentum
         steps: Any = 1

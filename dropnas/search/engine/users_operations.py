@@ -27,7 +27,7 @@ def called(modules: Sequence[nn.Module], maps: Tensor, stride: int, name: str) -
     """The outputs of one operation in K supernets: maps (B, H, W, K * C) to (B, H / stride, W / stride, K * C).
 
     Raises:
-        DropnasError: the outputs have another shape.
+        DropnasError: the outputs do not have this shape.
     """
     kind = maps.device.type
     parts = maps.permute(0, 3, 1, 2).chunk(len(modules), dim=1)
