@@ -25,7 +25,7 @@ class Workspace:
     threads: int = 1  # CPU threads of one process; fixed, because it changes the rounding of sums
     workers: int = 0  # processes that decode images for ImageNet
     location: str = ""  # path of the dataset's source; if empty, the configuration's `path` is used
-    seeds_at_once: int = 0  # largest number of searches in one group; 0 means as many as fit into memory
+    seeds_at_once: int = 0  # maximum number of searches in one group; 0 means as many as fit into memory
     memory_mb: int = 16000  # main memory that the job may use, in MB
     checkpoint_seconds: float = 300.0  # seconds between two checkpoints; a killed run loses at most this time
     progress: Progress = silent

@@ -1,4 +1,4 @@
-"""The tensors that K seeds of a search train, with the seed as first axis, and passes through the K supernets."""
+"""The training state of K seeds of a search, and the forward and backward passes through their K supernets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class SearchState:
     architecture: dict[str, Tensor]  # leaf tensors (K, ...) by name; `alphas` is (K, 2, edges, operations)
     memory: dict[str, Tensor]  # the strategy's own state by name, each (K, ...)
     weight_optimiser: SGD
-    architecture_optimiser: SGD | Adam  # for the values of `architecture`, in their order
+    architecture_optimiser: SGD | Adam  # updates the values of `architecture`, in the order of the dict
     precision: Precision  # the precision of the passes
 
     @property
@@ -41,11 +41,11 @@ class SearchState:
         return self.architecture[ALPHAS]
 
     def of_cells(self, of_kinds: Tensor) -> Tensor:
-        """Expand values for the kinds of cells, (K, 2, edges, operations), to values for the cells, (K, cells, ...)."""
+        """Copy the values of each kind, (K, 2, edges, operations), to all cells of that kind: (K, cells, ...)."""
         return torch.where(self._is_reduction, of_kinds[:, 1:], of_kinds[:, :1])
 
     def sum_of_kinds(self, of_cells: Tensor) -> Tensor:
-        """Sum values for the cells, (K, cells, ...), over all cells of the same kind. Returns (K, 2, ...)."""
+        """Sum the values of the cells, (K, cells, ...), over all cells of each kind: (K, 2, ...)."""
         parts = (of_cells.masked_fill(self._is_reduction, 0), of_cells.masked_fill(~self._is_reduction, 0))
         return torch.stack([part.sum(dim=1) for part in parts], dim=1)
 
@@ -73,13 +73,13 @@ class SearchState:
         return each.view(labels.shape).mean(dim=1), logits
 
     def gradients(self, losses: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-        """The gradients of the losses (K,) with respect to w, shape (K, weights), and to each further tensor."""
+        """The gradients of the losses (K,) with respect to w, shape (K, weights), and to each of `others`."""
         found = torch.autograd.grad(losses.sum(), [*self._parameters, *others], materialize_grads=True)
         of_weights = torch.cat([gradient.flatten() for gradient in found[: len(self._parameters)]])
         return of_weights.view_as(self.weights), *found[len(self._parameters) :]
 
     def of_weights(self, cells: Tensor) -> Tensor:
-        """For each weight, whether a mask (K, cells, edges, operations) keeps its operation: bool (K, weights).
+        """Mark the weights of the operations that a mask (K, cells, edges, operations) keeps: bool (K, weights).
 
         Weights that are not on an edge are always kept.
         """

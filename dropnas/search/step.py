@@ -1,8 +1,8 @@
 """Runs a training step for K seeds as a single program that can be recorded as a CUDA graph.
 
-Design choices: the program reads the epoch's random draws and a step counter, which it advances itself. It writes
-losses and hits to tables. Therefore, no value moves between host and device during a step. The strategy's `step` does
-the training.
+Design choices: the program reads the epoch's random draws and a step counter from tensors, and advances the counter
+itself. It writes losses and hits to tables. No value therefore moves between host and device during a step. The
+strategy's `step` does the training.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ class Step:
     strategy: Strategy
     state: SearchState
     tables: EpochTables
-    draws: Mapping[str, Tensor]  # of the epoch, each (steps, K, ...), on the device
+    draws: Mapping[str, Tensor]  # the epoch's draws, each (steps, K, ...), on the device
     images: ImageArrays  # all training images, on the device
     variant: str = ""
 

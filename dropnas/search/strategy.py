@@ -1,9 +1,9 @@
 """The interface of a search method: what it draws for an epoch, and how a batch changes the weights and the alphas.
 
-Design choices: all methods, including a user's, use this interface. Before each epoch, the host draws all random
-numbers of the epoch from generators that are seeded from the run's seed and the epoch. A step is then a function of
-tensors only, for K seeds at a time, so that it can be recorded as a CUDA graph and replayed. A recorded step cannot
-read a Python number that changes. Whatever changes between epochs is therefore part of the draws, or it selects another
+Design choices: all methods, including user-defined ones, use this interface. Before each epoch, the host draws all
+random numbers of the epoch from generators that are seeded from the run's seed and the epoch. A step is then a function
+of tensors only, for K seeds at a time, so that it can be recorded as a CUDA graph and replayed. A recorded step cannot
+read a Python number that changes. Whatever changes between epochs must therefore be part of the draws or select another
 variant of the step.
 """
 
@@ -152,10 +152,10 @@ class Strategy:
         return False
 
     def derive(self, run: SeedRun) -> Genotype | None:
-        """Return the current genotype if the method has its own derivation rule; change nothing.
+        """Return the current genotype if the method has its own derivation rule; leave all state unchanged.
 
-        It is called at the start, after each epoch, and at the end. None means that there is no genotype yet; at the
-        end, None leaves the derivation to the derive stage.
+        The search calls it at the start, after each epoch, and at the end. None means that there is no genotype yet; at
+        the end, None leaves the derivation to the derive stage.
         """
         return None
 
@@ -164,7 +164,7 @@ class Strategy:
         return 0
 
     def close(self, run: SeedRun, step: int) -> float:
-        """Run one closing step, and return its loss or error rate.
+        """Run one of the closing steps, and return its loss or error rate.
 
         The step may change the memory, which is saved between steps.
         """
@@ -219,7 +219,7 @@ def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
 
 
 def _faults(strategy: Strategy) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a user's strategy: pairs of a problem and its remedy."""
+    """Yield each problem of a user's strategy, together with its remedy."""
     kind, share, phases = type(strategy), strategy.weight_share, strategy.phases
     if kind.step is Strategy.step:
         yield "has no method 'step'", "add it: it trains the weights and alphas on a batch"

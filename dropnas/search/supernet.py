@@ -1,10 +1,10 @@
 """The plain supernet (Sections 2.1 and 4.2), written to be read alongside the paper.
 
-Design choices: the modules, and therefore `parameters()`, begin with the stem, continue with the cells and end with the
-classifier. Each cell begins with its two preprocessing operations, followed by its edges, ordered by node and
-predecessor. The operations on an edge are in the order of the space. Dropped operations are not computed. The alphas
-are not part of the supernet: a forward pass takes the mixing weights. Batch norms in operations, after poolings and in
-the preprocessing have no affine parameters. As in DARTS, the stem's batch norm does have affine parameters.
+Design choices: the modules, and therefore `parameters()`, are in this order: the stem, the cells, the classifier. Each
+cell begins with its two preprocessing operations, followed by its edges, ordered by node and predecessor. The
+operations on an edge are in the order of the space. Dropped operations are not computed. The alphas are not part of the
+supernet: a forward pass takes the mixing weights. Batch norms in operations, after poolings and in the preprocessing
+have no affine parameters. As in DARTS, the stem's batch norm does have affine parameters.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -60,8 +60,8 @@ class SupernetCell(nn.Module):
         """Build a cell.
 
         Args:
-            before, last: numbers of channels in the outputs of the cell before the previous one and of the previous
-                cell.
+            before: number of channels in the output of the cell before the previous one.
+            last: number of channels in the output of the previous cell.
             channels: number of channels of each node; the output has NODES times as many channels.
             kind: NORMAL or REDUCE. In a reduction cell, the edges from the inputs have stride 2.
             halved_before: whether the previous cell is a reduction cell. Its output then has half the height and width

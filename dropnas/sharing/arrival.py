@@ -24,7 +24,7 @@ DAMAGED = "remove it from the remote and push it again from a complete store"
 
 @contextmanager
 def staging(store: Store) -> Iterator[Path]:
-    """A temporary folder in the store's scratch folder; runs arrive below it under their usual paths."""
+    """Yield a temporary folder in the store's scratch folder, in which fetched runs have their usual paths."""
     scratch = store.root / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="pull-") as temporary, lease(Path(temporary)):
@@ -32,16 +32,16 @@ def staging(store: Store) -> Iterator[Path]:
 
 
 def admit(store: Store, staged: Path, runs: Sequence[SharedRun], *, heavy: bool) -> Problems:
-    """Publish runs that have arrived, with or without their heavy parts; return the problems of the runs left out."""
+    """Publish fetched runs, with or without their heavy parts; return the runs left out, each with its problem."""
     arrived = {run.folder: run for run in runs}
     _, damaged = attempt(arrived, lambda name: _prepare(store, staged / name, arrived[name], heavy=heavy))
-    os.sync()  # for all files together, so that a power cut leaves no empty file under a final name
+    os.sync()  # once for all files, so that a power cut leaves no empty file under a final name
     complete = [name for name in arrived if name not in damaged]
     return damaged | attempt(complete, lambda name: _publish(store, staged / name, arrived[name]))[1]
 
 
 def complete(store: Store, staged: Path, runs: Sequence[SharedRun]) -> Problems:
-    """Move arrived heavy parts into the folders of their runs; return the problems of the runs left out."""
+    """Move fetched heavy parts into the folders of their runs; return the runs left out, each with its problem."""
     arrived = {run.folder: run for run in runs}
     os.sync()
     return attempt(arrived, lambda name: _add(store, staged / name, arrived[name]))[1]

@@ -2,8 +2,8 @@
 
 The plan, the tables and the page need only light parts. A run that is already in the store does not change. Every run
 in the store must have been made from exactly the inputs that are in the store, byte for byte. If a run was computed
-twice, the two results may differ. A run is therefore left out if one of its inputs differs from the result in the
-store, or if a run in the store was made from a different result of the fetched run.
+twice, the two results may differ. A run is therefore left out if the store has a different result for one of its
+inputs, or a run that was made from a different result of this run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -26,7 +26,7 @@ RUNS_FETCHED = 64  # number of runs whose files are fetched together
 
 @dataclass(frozen=True)
 class Pulled:
-    """The outcome of a pull: numbers of runs, and the problems."""
+    """The outcome of a pull: counts of runs, and a list of problems."""
 
     new: int  # fetched
     completed: int  # already in the store; their heavy parts were fetched

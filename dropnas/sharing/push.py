@@ -23,7 +23,7 @@ RUNS_SENT = 32  # number of runs that are sent together; a killed push repeats a
 
 @dataclass(frozen=True)
 class Pushed:
-    """The outcome of a push: numbers of runs, and the problems."""
+    """The outcome of a push: counts of runs, and a list of problems."""
 
     sent: int
     present: int  # already on the remote

@@ -84,7 +84,7 @@ def read_runs(root: Path, versions: Mapping[str, str | None]) -> tuple[list[Shar
 
 
 def attempt(folders: Iterable[str], step: Callable[[str], Made]) -> tuple[list[Made], Problems]:
-    """Apply a step to the folder of each run; return the results, and the problems of the runs that failed."""
+    """Apply a step to the folder of each run; return the results, and the runs that failed, each with its problem."""
     made, problems = [], {}
     for folder in folders:
         try:

@@ -13,12 +13,12 @@ from dropnas.errors import DropnasError
 from dropnas.space.names import INPUTS, check_operation
 
 EDGES_PER_NODE = 2
-MOST_NODES = 64  # maximum in a cell; published cells have up to five
+MOST_NODES = 64  # maximum number of nodes in a cell; published cells have up to five
 
 
 @dataclass(frozen=True)
 class Genotype(GenotypeFile):
-    """The normal and the reduction cell (Section 2.1, the derived architecture); fields as in GenotypeFile.
+    """The normal and the reduction cell (Section 2.1, the derived architecture), with the fields of GenotypeFile.
 
     Raises:
         DropnasError: an operation is unknown, a predecessor does not come before its node, a node does not have exactly
@@ -27,7 +27,7 @@ class Genotype(GenotypeFile):
 
     @classmethod
     def of_cells(cls, normal: tuple[Edge, ...], reduce: tuple[Edge, ...]) -> "Genotype":
-        """The genotype of two cells that output all their nodes, as searched cells do (Section 2.1)."""
+        """Make a genotype of two cells that output all of their nodes, as searched cells do (Section 2.1)."""
         return cls(normal, _nodes(normal), reduce, _nodes(reduce))
 
     def __post_init__(self) -> None:

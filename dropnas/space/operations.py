@@ -104,7 +104,7 @@ class DilConv(AfterReLU):
 
 
 class SepConv(AfterReLU):
-    """Two separable convolutions, each with a ReLU before and a batch norm after it; the first one has the stride."""
+    """Two separable convolutions, each with a ReLU before and a batch norm after it; the first one uses `stride`."""
 
     def __init__(self, channels: int, kernel: int, stride: int, affine: bool) -> None:
         super().__init__(
@@ -178,7 +178,7 @@ OPERATIONS: dict[str, Factory] = {
 
 
 def make_operation(name: str, channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
-    """Make the module of one of this package's operations or of a user's operation (`package.module:ATTRIBUTE`).
+    """Make the module of an operation: one of this package's, or a user's `package.module:ATTRIBUTE`.
 
     A user's attribute is called as `attribute(channels, stride, affine, pool_norm)`. It returns a module that maps (B,
     channels, H, W) to (B, channels, ceil(H / stride), ceil(W / stride)).

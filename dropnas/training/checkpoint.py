@@ -27,7 +27,7 @@ FORMAT = "dropnas-checkpoint-2"
 OLDER_FORMATS = (b"dropnas-checkpoint-1",)
 KEPT_CHECKPOINTS = 2
 CHECKPOINT_NAME = re.compile(r"checkpoint-([0-9]+)\.pt")
-LONGEST_HEADER = 1000  # in bytes; a header has about 200
+LONGEST_HEADER = 1000  # in bytes; headers usually have about 200
 CheckpointState = dict[str, Any]
 
 
@@ -154,7 +154,7 @@ def _unpickled(payload: bytes) -> CheckpointState:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # on bytes of another origin, the unpickler may raise any error
+    except Exception as error:  # given foreign data, the unpickler may raise any error
         raise ValueError("contains something other than tensors and plain values") from error
     if not isinstance(state, dict):
         raise ValueError("does not hold the state of a training")

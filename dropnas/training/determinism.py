@@ -1,9 +1,9 @@
 """Makes runs with the same seed reproducible. The settings are applied at the start of each run.
 
 Design choices: on a CPU, torch raises an error if an operation has no deterministic implementation. On a GPU, torch
-only warns, because a few operations have none there. The global generators are seeded too: our code never draws from
-them, but a user's own operation may. `torch.use_deterministic_algorithms` is not used, because it imports torch's
-compiler, which takes almost as long as importing torch itself.
+only warns, because a few operations have only nondeterministic implementations there. The global generators are seeded
+too: our code never draws from them, but a user's own operation may. `torch.use_deterministic_algorithms` is not used,
+because it imports torch's compiler, which takes almost as long as importing torch itself.
 """
 
 import os
@@ -31,7 +31,7 @@ def apply(seed: int, device: str, threads: int, *, deterministic: bool = True) -
 
 @contextmanager
 def needless() -> Iterator[None]:
-    """Switch off deterministic mode for sums of integers, whose result does not depend on the order.
+    """Switch off deterministic mode for sums of integers, which do not depend on the order of summation.
 
     On a GPU, the deterministic `scatter_add` sorts its input first. In some versions of torch it also synchronises with
     the host, which is not allowed while a CUDA graph is captured.

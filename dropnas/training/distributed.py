@@ -109,7 +109,7 @@ class Combiner:
         if self.ranks.world == 1:
             return
         for parameter in self.parameters:
-            if parameter.grad is None:  # not used in this process, but perhaps in another one
+            if parameter.grad is None:  # unused in this process, but another process may have used it
                 parameter.grad = torch.zeros_like(parameter)
         self._leave_own_part()
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
@@ -121,7 +121,7 @@ class Combiner:
                 norm.num_batches_tracked += self.micro_batches * (self.ranks.world - 1)
 
     def _leave_own_part(self) -> None:
-        """Reduce each running statistic to this process's contribution, decayed by the processes of higher rank."""
+        """Keep only this process's contribution to each running statistic, with the decay due to higher ranks."""
         later = self.ranks.world - 1 - self.ranks.rank
         for (momentum, statistic), before in zip(self._statistics(), self.before, strict=True):
             kept = (1 - momentum) ** self.micro_batches

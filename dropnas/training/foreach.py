@@ -1,9 +1,9 @@
 """Casts the weights of all layers with one kernel, and increments the batch counters of all batch norms with another.
 
-Design choices: on a GPU, hundreds of small kernels would take a considerable part of a bfloat16 step. The casts equal
-autocast's bit for bit; autocast itself then casts only in a user's own layers. During a forward pass, the layers use
-the cast weights and do not count batches themselves. At all other times they have the original tensors, which are
-trained, saved and loaded.
+Design choices: on a GPU, hundreds of small kernels would take a considerable part of a bfloat16 step. The cast weights
+are bitwise identical to autocast's; autocast itself then casts only the weights of a user's own layers. During a
+forward pass, the layers use the cast weights and do not count batches themselves. At all other times they have the
+original tensors, which are trained, saved and loaded.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from dropnas.training.precision import autocast
 
 
 class ForeachLayers:
-    """The weights of a network that autocast would cast, and its batch counters, all on the training device."""
+    """The weights that autocast would cast and the batch counters of a network, all on the training device."""
 
     def __init__(self, network: nn.Module, precision: Precision, device: str) -> None:
         self.network, self.precision, self.device = network, precision, device

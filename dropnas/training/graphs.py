@@ -1,8 +1,8 @@
 """CUDA graphs: the programs of a training are recorded once, and each is then replayed with a single launch.
 
 Design choices: a program takes no arguments and returns nothing. It reads and writes tensors that keep their addresses.
-A checkpoint is therefore copied into these tensors and never replaces them. Before the first step, all programs (a
-smaller last batch has its own) are precompiled and warmed up, and the tensors that they changed are restored. All
+A checkpoint is therefore copied into these tensors and never replaces them. A smaller last batch has its own program.
+Before the first step, all programs are precompiled and warmed up, and the tensors that they changed are restored. All
 programs are then recorded in one memory pool. On a CPU, tests replace `CudaRecorder` with `dropnas.training.rehearsal`,
 to find values that a recording would freeze by mistake.
 """
@@ -105,7 +105,7 @@ class CudaRecorder:
         torch.cuda.empty_cache()
 
     def record(self, program: Program) -> Program:
-        """Record a program. Raises DropnasError if it cannot be recorded."""
+        """Record a program. Raises DropnasError if the program cannot be recorded."""
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.device(self.device), torch.cuda.graph(graph, pool=self.pool):

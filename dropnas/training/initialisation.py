@@ -24,7 +24,7 @@ def initialise(module: nn.Module, generator: torch.Generator, norm_weight: NormW
 
     The weights of convolutions and linear layers are uniform in ±1/sqrt(fan_in), weight before bias. Normalisation
     layers start with bias 0 and new running statistics. Parameters of a module without `reset_parameters` do not
-    change. The module may be on another device than the generator.
+    change. The module and the generator may be on different devices.
     """
     for layer in module.modules():
         if isinstance(layer, _ConvNd | nn.Linear):

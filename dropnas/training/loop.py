@@ -230,7 +230,7 @@ class _Loop:
             self._log(f"fails: {fault}; {len(self.going)} others go on", run)
 
     def _log(self, line: str, *runs: _Run) -> None:
-        """Report a line of progress for the given runs; without any, for all runs that have not failed."""
+        """Report a line of progress for the given runs or, by default, for all runs that have not failed."""
         if self.ranks.leads:
             for run in runs or self.going:
                 run.workspace.progress(line)

@@ -1,8 +1,8 @@
 """Random generators, each derived from a seed and a purpose.
 
 Design choices: no code of this package draws from a global generator. A generator is identified by (seed, purpose,
-indices). No two uses therefore share a stream, and an epoch can be entered without replaying the previous ones. The
-group in which a run is trained has no effect on its numbers. A user's own operation may draw from the global
+indices). No two uses therefore share a stream, and a run can start at any epoch without replaying the previous ones.
+The group in which a run is trained has no effect on its numbers. A user's own operation may draw from the global
 generators, so these are seeded and saved too.
 """
 

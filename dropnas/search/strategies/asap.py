@@ -7,10 +7,10 @@ temperature of 1 (epochs 0 to 9), only w is trained and nothing is pruned. After
 when its Phi falls below 0.4 / N, where N is the number of operations. At least one operation stays on each edge. The
 search ends when each edge has one operation.
 
-Sources: we are sure of the algorithm, but all constants come from third-party code (cogsys-tuebingen/uninas). We
-checked these constants, the 50 epochs, the batch size of 64 and the clipping of the alphas' gradient against the paper
-only from memory. For the 8 cells, the 16 channels and the equal initial alphas, memory is our only source. It is
-uncertain which edges a node keeps, and whether N shrinks when operations leave an edge.
+Sources: we are sure of the algorithm, but all constants come from third-party code (cogsys-tuebingen/uninas). These
+constants, the 50 epochs, the batch size of 64 and the clipping of the alphas' gradient agree with the paper as we
+remember it. The 8 cells, the 16 channels and the equal initial alphas come from memory alone. It is uncertain which
+edges a node keeps, and whether N shrinks when operations leave an edge.
 
 What differs here: the schedule is stretched to the epochs of the search, so that a short search reaches the same final
 temperature. As in the published algorithm, each step prunes and cools; the third-party code does both once an epoch.
@@ -49,7 +49,7 @@ class AsapOptions:
         interval: `step` cools and prunes in each step; `epoch` does both once, at the end of each epoch.
         threshold: an operation is pruned when its weight is below this number / N.
         count: N is the number of operations of the `space`, or the number of operations left on the `edge`.
-        alpha_gradient_clip: largest norm of the gradient over all alphas.
+        alpha_gradient_clip: the gradient of all alphas together is clipped to this norm.
         score: whether the edges of the genotype are ranked by the `alpha` of their operation or by its `weight` Phi.
             Phi is 1 if only one operation is left on the edge.
     """
@@ -92,7 +92,7 @@ class Asap(Shrinking):
         self.frozen_epochs = above_grace.index(False)
 
     def temperature(self, epoch: float) -> float:
-        """T at an epoch, counted from 0; a fraction is a point within the epoch."""
+        """T at an epoch, counted from 0; a fractional value is a point within an epoch."""
         length = self.config.epochs if self.options.schedule == "scaled" else EPOCHS
         return float(self.options.temperature * self.options.cooling ** (epoch * EPOCHS / length))
 
@@ -106,7 +106,7 @@ class Asap(Shrinking):
         return state.alphas / batch.drawn["temperature"].view(-1, 1, 1, 1)
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Move w, then the alphas, then prune."""
+        """Update w, then the alphas, then prune."""
         found = super().step(state, batch)
         if self.options.interval == "step" and batch.variant != WEIGHTS_ONLY:
             self._prune(self.logits(state, batch), state.memory[LEFT])
@@ -123,7 +123,7 @@ class Asap(Shrinking):
         alphas = super().scores(run)
         if self.options.score == "alpha":
             return alphas
-        return kept_softmax(alphas / self.temperature(len(run.history) - 2), run.memory[LEFT])  # entry 0 is the start
+        return kept_softmax(alphas / self.temperature(len(run.history) - 2), run.memory[LEFT])  # history[0]: the start
 
     def results(self, run: SeedRun) -> dict[str, Scalar]:
         """Report why the search ended, and how many operations are left on all edges of both kinds of cells."""

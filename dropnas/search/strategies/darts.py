@@ -1,11 +1,11 @@
 """DARTS' own two-level search (Liu et al., 2019, Algorithm 1).
 
-w learns from one half of the training images, the alphas from the other half. Each step moves the alphas first, then w.
-The second-order variant differentiates the held-out loss through one virtual step of w (Eq. 7) and approximates the
-second derivative by a finite difference (Eq. 8).
+w learns from one half of the training images, the alphas from the other half. Each step updates the alphas, then w. The
+second-order variant differentiates the held-out loss through one virtual step of w (Eq. 7) and approximates the second
+derivative by a finite difference (Eq. 8).
 
 Design choices: all operations are mixed in each pass. Dropout, partial decay and alpha-adjust are not used. All
-settings except the split into halves are those of the parameter file, so that strategies are compared under equal
+settings except the split into halves are those of the parameter file, so that strategies are compared under the same
 conditions. The finite difference moves w by only 0.01 in norm, which reduced precision would round away. Its two passes
 therefore always use fp32.
 """
@@ -91,7 +91,7 @@ class Loss:
     def _at(self, weights: Tensor) -> Iterator[Tensor]:
         """Compute the losses at the given w, and restore the state afterwards."""
         state, before = self.state, self.state.weights.clone()
-        precision.apply(self.precision)  # holds for the whole process, so for the backward pass too
+        precision.apply(self.precision)  # for the whole process, including the backward pass
         try:
             state.weights.copy_(weights)
             losses, _ = state.losses(

@@ -1,18 +1,18 @@
 """DARTS+ (Liang et al., 2019): DARTS with early stopping, before skip-connects dominate the normal cell.
 
-The search is first-order DARTS: each step moves the alphas on a held-out batch, then w on a training batch. The cosine
-schedule of w covers the longest possible search. After each epoch, the search stops if the chosen one of these two
-criteria is met:
+The search is first-order DARTS: each step updates the alphas on a held-out batch, then w on a training batch. The
+cosine schedule of w covers the longest possible search. After each epoch, the search stops if the chosen one of these
+two criteria is met:
 
 1. The normal cell of the current genotype has two or more skip-connects.
 2. The ranking of the alphas of the convolutional operations has not changed for ten epochs.
 
-The genotype is derived as in DARTS: on each edge the operation with the largest probability, zero excluded, and for
-each node its two best edges.
+The genotype is derived as in DARTS: each edge gets the operation with the largest probability, zero excluded, and each
+node keeps its two best edges.
 
 Sources: we are sure of the two criteria, but no published code shows their details. Two details are therefore options:
-which alphas are ranked, and which genotype is used when criterion 1 ends the search. For three further points, memory
-is our only source: criterion 1 is used for CIFAR, the search is first-order, and it lasts at most 60 epochs.
+which alphas are ranked, and which genotype is used when criterion 1 ends the search. Three further points come from
+memory alone: criterion 1 is used for CIFAR, the search is first-order, and it lasts at most 60 epochs.
 """
 
 from collections.abc import Sequence

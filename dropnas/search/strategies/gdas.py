@@ -83,7 +83,7 @@ class Gdas(SinglePath):
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
         """Sample one operation on each edge.
 
-        Its weight is 1 in the forward pass, and has the gradient of y in the backward pass.
+        Its weight is 1 in the forward pass; the backward pass differentiates y instead.
         """
         noise = batch.drawn["noise"][:, 0 if level == "weights" else 1]
         logits = state.alphas.log_softmax(dim=-1) + noise

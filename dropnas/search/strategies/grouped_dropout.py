@@ -1,14 +1,14 @@
 """DropNAS: one-level search with grouped operation dropout, alpha-adjust and partial decay (Section 2.3).
 
 Each batch draws a mask that drops operations, separately in the groups O_p (with parameters) and O_np (without). One
-pass over the kept operations, mixed by Eq. 1, gives the gradients of w and of the alphas. SGD updates w and Adam moves
-the alphas. A second step applies the weight decay to the kept parameters only. Alpha-adjust then corrects the kept
-alphas so that the dropped operations keep their probability mass (Eq. 2 and 3).
+pass over the kept operations, mixed by Eq. 1, gives the gradients of w and of the alphas. SGD updates w and Adam
+updates the alphas. A second step applies the weight decay to the kept parameters only. Alpha-adjust then corrects the
+kept alphas so that the dropped operations keep their probability mass (Eq. 2 and 3).
 
 Design choices: several methods are presets of `DropoutOptions`: the paper's ablations, one-level DARTS, and SNAS and
-ProxylessNAS in the sense of the paper, which describes them by their drop rates. A step is a sequence of small methods,
-and a subclass may override any of them. Dropped operations have zero weight and zero gradient. Masks also select the
-parameters that decay and those that are updated.
+ProxylessNAS, which the paper describes by their drop rates. A step is a sequence of small methods, and a subclass may
+override any of them. Dropped operations have zero weight and zero gradient. Masks also select the parameters that decay
+and those that are updated.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class GroupedDropout(Strategy):
             DropnasError: an option is unknown or has an invalid value.
         """
         super().__init__(config, space)
-        assert config.preset is not None  # only methods without these options have no preset
+        assert config.preset is not None  # it is None only for methods without grouped dropout
         self.options = with_options(config.preset, options, f"strategy {config.strategy!r}")
         self.groups = drop_groups(self.options, space)
 

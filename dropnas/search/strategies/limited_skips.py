@@ -1,8 +1,8 @@
 """P-DARTS' derivation: the edges with the largest p, with a limit on the skip-connects of the normal cell.
 
 Design choices: this is plain Python on lists of numbers. The scores are p, the softmax of an edge's alphas; a pruned
-operation has the score minus infinity. As in the released code, ties between operations and between edges go to the
-higher index. Skip-connects are forbidden one at a time until the limit holds: without one of them, its node may choose
+operation has a score of minus infinity. As in the released code, ties between operations and between edges go to the
+higher index. Skip-connects are forbidden one at a time until the limit holds, because a node that loses one may choose
 another edge whose best operation is also a skip-connect.
 """
 

@@ -52,7 +52,7 @@ class PDartsOptions:
         dropout: `elements` drops individual elements, as the released code does. `operation` drops the entire output of
             a skip-connect, which may be what the paper means by "operation-level".
         dropout_decay: while the alphas are trained, the rate is multiplied by exp(-dropout_decay) in each epoch.
-        frozen_part: fraction of a phase's epochs, at its start, in which only w is trained; the authors use 10 of 25.
+        frozen_part: only w is trained in this first fraction of each phase's epochs; the authors use 10 of 25.
         alpha_gradient_clip: the gradient of all alphas together is clipped to this norm.
         skip_limit: maximum number of skip-connects in the normal cell; 8 means no limit.
     """

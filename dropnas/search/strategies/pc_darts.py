@@ -7,9 +7,8 @@ optimiser updates alphas and betas on the held-out half of the images, then SGD 
 first 15 of 50 epochs only w is trained. The genotype is derived from softmax(alpha) * softmax(beta).
 
 What differs here: the halves are drawn for each seed, as for all methods; the authors train w on the first half of the
-training set, in the order of the file. As in the authors' code, the channels that go through the operations are always
-the first ones, and the shuffle mixes them; the paper's text speaks of sampled channels. Only the first-order search is
-implemented.
+training set, in file order. As in the authors' code, the operations always get the first channels, and the shuffle
+mixes the channels; the paper's text describes the channels as sampled. Only the first-order search is implemented.
 """
 
 from collections.abc import Sequence
@@ -45,7 +44,7 @@ class PcDartsOptions:
     Attributes:
         proportion: the number K; one in every K channels goes through the operations. The authors use 2 on ImageNet.
         edge_normalisation: whether there are betas; without them every edge has weight 1, as in DARTS.
-        frozen_part: fraction of the epochs, at the start, in which only w is trained; the authors use 15 of 50.
+        frozen_part: only w is trained in this first fraction of the epochs; the authors use 15 of 50.
     """
 
     proportion: int = field(default=4, metadata={"ge": 2})

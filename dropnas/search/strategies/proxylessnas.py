@@ -10,9 +10,9 @@ shifted so that the p of all other operations stays the same. (Adam has beta_1 =
 not drift.) If the active operation is the zero operation, the alphas of the edge do not change. The alphas are updated
 at every fifth batch, after a warm-up in which only w is trained.
 
-What differs here: the authors' CIFAR space has tree cells. Here the cells of a kind share alphas and samples, and the
-cell is derived as in DARTS. The authors' code gates all operations by default (`paths: all`). There is no latency term,
-which needs a target device, and no label smoothing, which the authors use on ImageNet.
+What differs here: the authors' CIFAR space has tree cells. Here all cells of the same kind share alphas and samples,
+and the cell is derived as in DARTS. The authors' code gates all operations by default (`paths: all`). There is no
+latency term, which needs a target device, and no label smoothing, which the authors use on ImageNet.
 """
 
 from dataclasses import dataclass, field
@@ -97,7 +97,7 @@ class ProxylessNas(SinglePath):
             raise DropnasError(found, where=where, remedy="lower them, or search for more epochs")
 
     def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
-        """SGD for w, and an Adam whose steps can leave the alphas of some edges unchanged."""
+        """SGD for w, and a variant of Adam whose steps can leave the alphas of some edges unchanged."""
         config = self.config
         betas = (config.alpha_beta1, config.alpha_beta2)
         of_alphas = EdgewiseAdam(architecture[ALPHAS], config.alpha_learning_rate, betas)
@@ -125,8 +125,8 @@ class ProxylessNas(SinglePath):
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
         """Weight the sampled operations.
 
-        For w, the sampled operation of each edge has weight 1. For the alphas, the weights are the gates, whose
-        gradient is the gradient of p'.
+        For w, the sampled operation of each edge has weight 1. For the alphas, the weights are the gates; the backward
+        pass differentiates p' instead of them.
         """
         if level == "weights":
             chosen = self._of_cells(state, self._sampled(state, batch.drawn["noise"][:, 0]))
@@ -166,7 +166,7 @@ class ProxylessNas(SinglePath):
                 state.alphas.copy_(rescaled(before, state.alphas, involved))
 
     def _rows(self, state: SearchState) -> Tensor:
-        """The alphas, with a matrix for each kind or each cell: (K, kinds or cells, edges, operations)."""
+        """The alphas as one matrix for each kind of cell or for each cell: (K, kinds or cells, edges, operations)."""
         return state.alphas if self.options.samples == "kinds" else state.of_cells(state.alphas)
 
     def _sampled(self, state: SearchState, noise: Tensor) -> Tensor:

@@ -6,14 +6,14 @@ uniform, and the operation may be zero. The drawn operations have weight 1, all 
 momentum and weight decay also change the weights of operations that were not drawn. The training is followed by a
 selection: random architectures are scored by their error on the other half of the images, with the shared weights. Each
 round of the selection scores 1,000 architectures on 10 batches each, then scores its ten best on the entire half. Batch
-norms use their running statistics. The best architecture of all rounds is the genotype. There is one round for each
-10,000 training batches.
+norms use their running statistics. The best architecture of all rounds is the genotype. There is one round per 10,000
+training batches.
 
 Sources: the paper and the authors' code. The authors tried five settings; the fifth, for which they report results, is
-used here. For one point, we rely on our memory of their code: the images used in the selection are augmented like the
+used here. One detail of their code comes from memory alone: the images used in the selection are augmented like the
 training images.
 
-What differs here: after a training of fewer than 10,000 batches, proportionally fewer architectures are scored. The
+What differs here: if there are fewer than 10,000 training batches, proportionally fewer architectures are scored. The
 running statistics of operations that were not drawn do not change, so a CPU need not compute these operations. The
 alphas stay 0 and have no meaning; the options `alpha_…` and `derive` have no effect.
 """
@@ -41,7 +41,7 @@ from dropnas.space.names import ZERO
 from dropnas.space.spaces import EDGES, SearchSpace
 from dropnas.training.seeding import generator
 
-PER_ROUND = 10_000  # training batches for each round
+PER_ROUND = 10_000  # training batches per round
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,11 @@ class RandomWeightSharingOptions:
     """Options of the search: how architectures are drawn, and how many are scored.
 
     Attributes:
-        rounds: number of rounds of the selection; 0 means one for each 10,000 batches of the training, and at least
-            one.
+        rounds: number of rounds of the selection; 0 means one per 10,000 training batches, but at least one.
         architectures: number of architectures that a round scores.
         batches: number of batches of held-out images on which each architecture is scored.
         finalists: number of best architectures of a round that are scored on all held-out images.
-        short: after a training of fewer than 10,000 batches, `share` scores proportionally fewer architectures and
+        short: if there are fewer than 10,000 training batches, `share` scores proportionally fewer architectures and
             `all` scores all of them.
         images: whether the images used in the selection are `augmented` or `plain`.
         zero: whether the zero operation can be drawn.

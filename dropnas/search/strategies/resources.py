@@ -1,7 +1,7 @@
 """Computes the costs in SNAS' resource term: the size, multiply-adds and memory accesses of each operation.
 
 Design choices: the costs of an operation are sums over its layers, so they can also be computed for a user's own
-operations. For maps with even sides, these sums equal the numbers of the cost tables in SNAS' code.
+operations. If the height and width of the maps are even, these sums equal the entries of the cost tables in SNAS' code.
 """
 
 import copy

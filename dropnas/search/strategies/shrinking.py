@@ -1,4 +1,4 @@
-"""Two-level searches that prune operations for good, until one is left on each edge.
+"""Two-level searches that prune operations permanently until only one is left on each edge.
 
 Design choices: a mask in the strategy's memory marks the remaining operations. A step therefore stays a function of
 tensors. A static step (see `Engine`) still computes pruned operations; other steps skip them. The weights and alphas of

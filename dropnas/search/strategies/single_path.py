@@ -1,7 +1,7 @@
 """The base class of ProxylessNAS and GDAS, which train w on one sampled operation of each edge.
 
 Design choices: a sample is a mask that the device computes from the alphas and from noise that the host draws, so a
-step can be recorded as a CUDA graph. On a CPU, the engine computes only the sampled operations. A step moves w first,
+step can be recorded as a CUDA graph. On a CPU, the engine computes only the sampled operations. A step updates w first,
 then the alphas. The learning rate of w changes from step to step, as in the code of both methods. A recorded step
 cannot read the step number, so the learning rates are passed to it in the same way as the random numbers, as part of
 the epoch's draws.
@@ -58,7 +58,7 @@ class SinglePath(TwoLevel):
         return SGD([weights], config.learning_rate, config.momentum, nesterov=self.sgd.nesterov), of_alphas
 
     def rate(self, epoch: float) -> float:
-        """The learning rate of w. `epoch` may have a fraction, for a point within an epoch."""
+        """The learning rate of w. A fractional `epoch` is a point within an epoch."""
         return cosine(self.config.learning_rate, self.config.learning_rate_min, epoch, self.config.epochs)
 
     def learning_rate(self, phase: int, epoch: int) -> float:

@@ -1,10 +1,10 @@
 """Dropout on skip-connects. The device computes the random bits from a key, by integer arithmetic.
 
 Design choices: the outputs of the skip-connects have so many elements that the host cannot draw random bits for each of
-them. PyTorch's own dropout draws from a generator, which a recorded step must not do. The host therefore draws one key
-for each pass and skip-connect. A hash of the key and of an element's index decides whether the element is dropped. The
-hash is the same on every device, can be recorded in a CUDA graph, and needs no state. Each element has 16 random bits,
-so the rate is exact to 1 / 65,536.
+them. PyTorch's own dropout draws from a generator, which is not allowed in a recorded step. The host therefore draws
+one key for each pass and skip-connect. A hash of the key and of an element's index decides whether the element is
+dropped. The hash is the same on every device, can be recorded in a CUDA graph, and needs no state. Each element has 16
+random bits, so the rate is exact to 1 / 65,536.
 """
 
 from functools import cache
@@ -34,7 +34,7 @@ class SkipDropout(nn.Module):
         self.whole = whole
 
     def forward(self, states: Tensor) -> Tensor:
-        """Return the states (B, C, H, W): kept elements scaled, dropped elements 0."""
+        """Return the states (B, C, H, W) with kept elements scaled and dropped elements set to 0."""
         if self.key is None:
             return states
         count = 1 if self.whole else states.numel()

@@ -1,7 +1,7 @@
 """SNAS: stochastic neural architecture search (Xie et al., ICLR 2019).
 
-This strategy follows the authors' code: a one-level search, in which all images train w and the alphas together, by one
-loss. Each batch draws one sample of the architecture for each kind of cell: z = softmax((alpha + g) / T) over the
+This strategy follows the authors' code: a one-level search, in which one loss on all images trains w and the alphas
+together. Each batch draws one sample of the architecture for each kind of cell: z = softmax((alpha + g) / T) over the
 operations of an edge, where g is Gumbel noise (Section 2.2, the concrete distribution). All cells of a kind and all
 images share the sample. All operations are computed and mixed by z, and the gradient of the alphas flows through z. The
 temperature T falls linearly from 1 to 0.03 over the search, with one value for each epoch. Drop-path drops the output
@@ -38,7 +38,7 @@ from dropnas.space.spaces import EDGES, SearchSpace, edges
 from dropnas.training.optimisers import SGD, Adam
 
 ZeroRule = Literal["ranked", "last", "excluded"]
-CELLS_OF_EIGHT = (6, 2)  # number of normal and reduction cells; SNAS' code divides by these at any depth
+CELLS_OF_EIGHT = (6, 2)  # numbers of normal and reduction cells in SNAS' supernet; its code always divides by these
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class SnasOptions:
         temperature_min: the value of T in the last epoch.
         drop_path: probability of dropping the output of an edge for an image.
         resource_weight: weight of the resource term in the loss; 0 leaves the term out.
-        resource_cells: the resource term is summed over the cells of each kind and divided by a number of cells. `own`
-            divides by the number of cells of this kind in this supernet. `eight` divides by their number in the
-            authors' supernet: 6 normal cells or 2 reduction cells.
+        resource_cells: the divisor of the resource term, which is summed over the cells of each kind. `own` divides by
+            the number of cells of this kind in this supernet. `eight` divides by their number in the authors' supernet:
+            6 normal cells or 2 reduction cells.
         zero: how the two edges of a node are chosen if zero is the argmax of some of its edges. `ranked`, the second of
             the authors' two rules, ranks such an edge by the p of zero. `last` takes such an edge only if the node has
             fewer than two others. `excluded` never chooses zero, as in DARTS.
@@ -142,8 +142,8 @@ class Snas(Strategy):
         """The resource term of each seed, (K,), for images of this size, not yet multiplied by `resource_weight`.
 
         Size, multiply-adds and accesses of an edge are sums over its operations, weighted by z. The term of an edge is
-        the mean of their three logarithms; the logarithm of a value below 1 counts as 0. The terms are summed over
-        edges and cells, and divided by a number of cells (see `resource_cells`).
+        the mean of their three logarithms; the logarithm of a value below 1 counts as 0. The terms are summed over the
+        edges and cells of each kind, and divided by the number that `resource_cells` selects.
         """
         supernet = state.engine.supernets[0]
         if (height, width) not in self._costs:  # copied to the device once, before a step is recorded

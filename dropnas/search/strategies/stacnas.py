@@ -45,9 +45,8 @@ class StacNasOptions:
 
     Attributes:
         added_cells: how many more cells stage 2 has than stage 1.
-        score: the value that ranks edges and operations in the derivation: the raw `alpha`, as in the released code
-            (although edges with different candidates are compared), or the `probability` p among the candidates of the
-            edge.
+        score: whether edges and operations are ranked by the raw `alpha` or by the `probability` p among the candidates
+            of the edge. The released code uses the raw alpha, although it compares edges with different candidates.
     """
 
     added_cells: int = field(default=6, metadata={"ge": 0, "le": 1000})
@@ -94,7 +93,7 @@ class StacNas(Strategy):
         return memory[KEPT_CANDIDATES]
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Run one pass and one step of both optimisers. The gradient of w is clipped, then both gradients get decay."""
+        """Run one pass and one step of both optimisers. Clip the gradient of w, then add decay to both gradients."""
         kept = state.memory[KEPT_CANDIDATES]
         mixing = state.of_cells(kept_softmax(state.alphas, kept))
         losses, logits = state.losses(batch.images, batch.labels, mixing, state.of_cells(kept))

@@ -9,8 +9,8 @@ is removed for good if alpha_i < max alpha - 2 eta L (T - t), because it can no 
 best expert is left.
 
 Sources: the algorithm is in the paper. The settings of the search were never released. The bound L = 1, eta and the
-batch size of 64 come from third-party code (archai). For the 8 cells, the 16 channels and the split into halves, memory
-is our only source. All other settings are the same as in DARTS.
+batch size of 64 come from third-party code (archai). The 8 cells, the 16 channels and the split into halves come from
+memory alone. All other settings are the same as in DARTS.
 
 What differs here: the authors update the experts for each image. Here a round is a batch, and its loss is the mean over
 the batch, because the gradient of each image would need its own pass. T is therefore the number of batches of the

@@ -55,7 +55,7 @@ def check_kernels() -> None:
     if not any(shutil.which(name) for name in (["gcc", "clang"] if given is None else [given])):
         what = "no C compiler, which Triton needs (CC, gcc or clang)"
         raise DropnasError(what, where=given or "PATH", remedy=f"install one, or {USE_TORCH}")
-    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")  # Triton does the same, for Debian
+    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")  # as Triton does on Debian
     header = Path(sysconfig.get_path("include", scheme)) / "Python.h"
     if not header.is_file():
         what = "no such file, which Triton needs"
@@ -70,7 +70,7 @@ def add_edges(
     sums: Sequence[Sum],
     statistics: RunningStatistics,
 ) -> None:
-    """Add what the edges that leave a state contribute to the sums of the nodes.
+    """Add the contributions of the edges that leave a state to the sums of the nodes.
 
     Each edge adds the outputs of its convolutions and the shared maps to the sum of the node where it ends. The shared
     maps are the same on all of these edges.

@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 from dropnas.search.triton import kernels, mixing
 
 TILE = 4096  # values in a tile of maps: few enough to stay in a program's registers
-LEAST = 16  # fewest rows and columns of a matrix product in Triton
+LEAST = 16  # minimum number of rows and of columns in a matrix product in Triton
 TILES = 64  # number of tiles whose statistics are loaded at a time
 WARPS = 4  # for each program
 TILE_VALUES = 2048  # values in a tile of maps when the gradients of weights are summed
@@ -63,10 +63,10 @@ class Read(NamedTuple):
 
 
 class Mixed(NamedTuple):
-    """What each edge adds to its node, (E, B, H, W, K * C), and the mean and variance in each batch norm, (norms, C).
+    """The map that each edge adds to its node, (E, B, H, W, K * C), and the statistics of each batch norm, (norms, C).
 
-    The batch norms of the first convolutions come first: those of separable convolutions, then the others. The batch
-    norms of the second convolutions follow.
+    The batch norms of the first stage precede those of the second. In the first stage, separable convolutions precede
+    the other convolutions.
     """
 
     maps: Tensor

@@ -24,7 +24,7 @@ two; values beyond the maps are masked. TYPE is the dtype of the sums.
 import triton
 import triton.language as tl
 
-NOWHERE = tl.constexpr(2**20)  # a row so far outside any map that no tap reaches the map
+NOWHERE = tl.constexpr(2**20)  # a row so far outside the maps that no tap can reach them
 
 # Kernels are not specialised for these arguments; otherwise, groups of 1, 2 and 16 seeds would need separate kernels.
 COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices", "alike", "seeds"]
@@ -80,7 +80,7 @@ def layer_of(layers, group):
 
 @triton.jit
 def next_offset(down, right, corner, dilation):
-    """Return the next tap's offset from the output pixel in rows and columns; the first tap's is (corner, corner)."""
+    """Return the offset of the next tap, in rows and columns; the offset of the first tap is (corner, corner)."""
     is_last = right == -corner
     return tl.where(is_last, down + dilation, down), tl.where(is_last, corner, right + dilation)
 
@@ -224,7 +224,7 @@ def some_tiles(values, group, first, pixels, tiles, channel, C: tl.constexpr, BL
 
 @triton.jit
 def answers_at(above, left, STRIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Return whether an output pixel is centred at this row and column of the maps, and its index within the image."""
+    """Return whether an output pixel has its centre tap at this position, and the index of this pixel in its image."""
     met = is_on(above, left, ROWS * STRIDE, COLUMNS * STRIDE)
     if STRIDE > 1:
         met = met & (above % STRIDE == 0) & (left % STRIDE == 0)
@@ -240,7 +240,7 @@ def back_to_dense(
 ):  # fmt: skip
     """Store the gradients of the matrices of several taps of an operation, summed over some tiles of its input.
 
-    A row of `chunks` has the operation of a program and the first of its taps. `of_dense` is (parts, matrices, C, C).
+    Each row of `chunks` holds a program's operation and its first tap. `of_dense` has shape (parts, matrices, C, C).
     """
     chunk, part = chunks + tl.program_id(0) * 2, tl.program_id(1)
     group, begin = tl.load(chunk).to(tl.int64), tl.load(chunk + 1)
@@ -283,8 +283,8 @@ def back_to_maps(
     """Store the gradient of the maps before the ReLU, summed over the operations that read them.
 
     If NORMED, this is the gradient of the normalised maps. Two sums over each tile are then stored as well, for the
-    backward pass of their batch norm: the sum of the gradient in `sums`, and the sum of its products with the
-    normalised maps in `alongs`.
+    backward pass of their batch norm: `sums` receives the sum of the gradient, and `alongs` the sum of the gradient
+    times the normalised maps.
     """
     source, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)

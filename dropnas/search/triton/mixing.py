@@ -16,7 +16,7 @@ from dropnas.search.triton.kernels import COUNTS, norm_of, of_channels
 
 @triton.jit
 def tile_of(pixels, seed, seeds, C: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr):
-    """Return the mask of a program's tile, its indices in the maps of one and of K supernets, and its channels."""
+    """Return a tile's mask, its indices in the maps of one supernet and in those of all K, and its channels."""
     pixel, channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     here = (pixel < pixels)[:, None] & (channel < C)[None, :]
     pixel = pixel[:, None].to(tl.int64)
