@@ -1,4 +1,4 @@
-"""Runs `python -m dropnas`. This file works in any Python 3, so that it can reject an old one with a one-line error."""
+"""Runs `python -m dropnas`. The file works in any Python 3, so it can reject old versions with a one-line error."""
 
 import sys
 

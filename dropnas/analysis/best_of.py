@@ -26,7 +26,7 @@ from dropnas.analysis.comparison import CONFIDENCE, Comparison, Sample
 
 NORMAL_NODES, SPREAD_NODES = 64, 400
 NEGLECTED = 1e-14  # probability that S exceeds the range of the quadrature, which is neglected
-STD_RATIOS = (0.55, 1.8)  # limits for our deviation / the paper's; at most 5 % of verdicts are wrong between them
+STD_RATIOS = (0.55, 1.8)  # allowed ratios of our deviation to the paper's; with them, at most 5 % of verdicts are wrong
 LARGEST_QUANTILE = 1e7  # bound of the numerical search for a quantile, in units of our deviation
 
 
@@ -41,7 +41,7 @@ def _normal_rule(n: int) -> tuple[NDArray[Any], NDArray[Any]]:
 def _spread_rule(freedom: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the quadrature nodes and weights for the expectation over S.
 
-    The nodes are dense near 0, because small S determine the far quantiles of T.
+    The nodes are dense near 0, because the far quantiles of T depend on small values of S.
     """
     from scipy.stats import chi  # imported only here: it is slow to import, and planning does not need it
 
