@@ -3,7 +3,7 @@
 The stage, the settings and the shape of the data set define a kind of work. Settings in `NO_EFFECT_ON_SPEED` are left
 out, because they hardly change the duration of an epoch. Changing any other setting gives a new kind of work, whose
 cost is unknown until it is measured. The genotype is not included, because it is unknown before the search. Dropped
-operations are not computed, so methods with grouped dropout differ only in whether they drop none, few, or many.
+operations are not computed, so it matters whether a method with grouped dropout drops none, few, or many of them.
 """
 
 from collections.abc import Mapping
@@ -85,7 +85,7 @@ def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:
 
 
 def authors_hours(stage: str, config: Mapping[str, Any], dataset: str) -> float:
-    """Estimate the V100-hours of a search or retraining with the paper's networks at the authors' speed; else 0."""
+    """Return the V100-hours that the authors need for this search or retraining; 0 if their speed does not apply."""
     if stage not in ("search", "retrain") or any(config[name] != defaults(stage)[name] for name in SIZE):
         return 0.0
     days = getattr(DATASETS.get(dataset), "search_days", 0.0) if stage == "search" else AUTHORS_RETRAINING_DAYS

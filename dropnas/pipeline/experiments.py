@@ -1,7 +1,7 @@
 """Experiments: the runs of a method in a search space on a data set, over several seeds.
 
-Tables and figures name experiments. Identical experiments share their runs, because each run is made only once. The
-functions are pure and do not import torch.
+Tables and figures name experiments. Identical experiments share their runs, because runs with the same identity are
+the same run. The functions are pure and do not import torch.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A frozen start holds the plan, the resolved parameters and the source code from which all jobs of a start work.
+"""A frozen start contains the plan, the resolved parameters and the source code that all of its jobs use.
 
 A cluster job reads the Snakefile again, perhaps days after the start, and must not see later edits of the checkout.
 The folder `plans/<id>/` is written once; its id is the checksum of its content, and each job checks it.

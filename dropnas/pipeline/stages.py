@@ -23,7 +23,7 @@ class Stage:
     name: str  # name of the stage
     module: str  # the entry module; its function `run(config, inputs, out, workspace)` computes the run
     does: str  # the help text of its command
-    # the stages of those inputs whose weights or images it reads; of all other inputs it reads only small files
+    # the stages of those inputs whose weights or images it reads; of other inputs it needs only the light files
     reads_heavy: tuple[str, ...] = ()
     shared_rule: str = ""  # name of its rule in the workflow, if it is not the stage's name
     plural: bool = False  # whether the name of its command is the plural of its own name

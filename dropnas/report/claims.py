@@ -146,7 +146,7 @@ def _ours(evidence: Evidence, epoch: str) -> Source:
 
 
 def _printed(table: str, row: str, column: str) -> Sample | None:
-    """The numbers printed in the paper, with its population standard deviations converted to sample deviations."""
+    """The numbers printed in the paper, with population standard deviations converted to sample deviations."""
     return paper_sample(printed_cell(table, row, column))
 
 

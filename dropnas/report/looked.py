@@ -36,7 +36,7 @@ def read_looked(folder: Path) -> LooksFile | None:
 
 
 def looked_of(profile: str, looks: tuple[int, ...], root: Path) -> LooksFile | None:
-    """Read the record of a plan with these looks, or make an empty one; None for a plan without looks."""
+    """Read the record of a plan with these looks, or make an empty one if there is none; None without looks."""
     return (read_looked(root / "results" / profile) or LooksFile(profile, looks, "")) if looks else None
 
 

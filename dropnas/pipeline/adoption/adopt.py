@@ -68,7 +68,7 @@ class Finished:
 
 
 def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
-    """Republish finished trainings under the identities that they have in the current plan of a parameter file.
+    """Republish finished trainings under the identities that they have in the plan of a parameter file.
 
     All other runs are computed as usual. Data sets are not prepared.
 
