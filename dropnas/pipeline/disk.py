@@ -2,7 +2,7 @@
 
 Design choices: sizes follow from a few settings, so no network needs to be built. The number of weights grows with
 the number of cells and the square of the channels. The checkpoints of a search and of a retraining were measured at the
-paper's settings (docs/reliability.md). The numbers of files were measured with the smoke profile.
+paper's settings (docs/reliability.md). The numbers of files are taken from runs of the smoke profile.
 """
 
 from collections.abc import Iterable
