@@ -45,7 +45,7 @@ def _first_error(error: ValidationError, kind: Any, where: object) -> DropnasErr
 
 
 def _known_keys(kind: Any, path: tuple[Any, ...]) -> list[str]:
-    """The field names of the configuration at a path of keys; empty if it is not a dataclass."""
+    """Return the field names of the dataclass at this path of keys; empty if the path leads to no dataclass."""
     for part in path:
         if dataclasses.is_dataclass(kind):
             kind = next((f.type for f in dataclasses.fields(kind) if f.name == part), None)

@@ -1,9 +1,9 @@
-"""The kinds of work that take device time. Pure functions without torch.
+"""Sorts runs that take device time into kinds of work. The functions are pure and do not import torch.
 
-The shape of the data set and the settings define a kind of work. Settings in `NO_EFFECT_ON_SPEED` are left out, because
-they hardly change the duration of an epoch. Any other new setting makes a new kind of work, whose cost is unknown until
-it is measured. The genotype is not included, because it is unknown before the search. Dropped operations are not
-computed, so methods with grouped dropout are distinguished only by whether they drop no operations, few, or many.
+The stage, the settings and the shape of the data set define a kind of work. Settings in `NO_EFFECT_ON_SPEED` are left
+out, because they hardly change the duration of an epoch. Changing any other setting gives a new kind of work, whose
+cost is unknown until it is measured. The genotype is not included, because it is unknown before the search. Dropped
+operations are not computed, so it matters whether a method with grouped dropout drops none, few, or many of them.
 """
 
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ NO_EFFECT_ON_SPEED = {  # settings that hardly change the duration of an epoch
     *("crop_padding", "flip", "cutout", "drop_path", "label_smoothing", "mixup", "warmup_epochs", "schedule"),
 }
 MANY = 0.5  # a search drops "many" operations if the mean of p_d over the two groups is at least this
-# The authors' speed in GPU-days of a V100: the printed "search cost" (Tables 1, 2), and about a day for a retraining,
-# as users of DARTS networks report. The paper does not print the cost of ImageNet.
+# The authors' speed in V100-days: a search takes the printed "search cost" (Tables 1, 2), and a retraining takes about
+# a day, as users of DARTS networks report. The paper does not report the cost of training on ImageNet.
 AUTHORS_RETRAINING_DAYS = 1.0
-SIZE = ("cells", "channels", "batch_size")  # a run with the paper's values of these settings trains the paper's network
+SIZE = ("cells", "channels", "batch_size")  # the authors' speed applies only to the paper's values of these settings
 
 
 class Shape(NamedTuple):
-    """Numbers of training and test images of a data set; height and width of an image in pixels (0 if they vary)."""
+    """The number of training and test images in a data set, and their height and width in pixels (0 if they vary)."""
 
     train: int
     test: int
@@ -45,7 +45,7 @@ def defaults(stage: str) -> Mapping[str, Any]:
 
 
 def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> str:
-    """The kind of work of a run, as JSON; fields that are missing in its configuration get their default values."""
+    """Return the kind of work of a run as JSON. Fields missing from its configuration get their default values."""
     config = {**defaults(stage), **config}
     settings = {name: value for name, value in config.items() if name not in NO_EFFECT_ON_SPEED}
     if stage == "search":
@@ -56,7 +56,7 @@ def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> str:
 
 
 def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
-    """Return a text that is the same for all strategies with the same cost."""
+    """Return a label of the strategy; strategies with the same label are treated as equally expensive."""
     every = {**(vars(PRESETS[strategy]) if strategy in PRESETS else {}), **options}
     rates = [float(every[name]) for name in ("rate_parameterised", "rate_non_parameterised") if name in every]
     if strategy not in PRESETS or len(rates) < 2:
@@ -76,7 +76,7 @@ def epoch_images(stage: str, config: Mapping[str, Any], shape: Shape) -> int | N
 
 
 def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:
-    """The shape of a data set that is not prepared yet, from its configuration; None for an unknown data set."""
+    """Return the shape of a data set that is not prepared yet, based on its configuration; None if it is unknown."""
     known = DATASETS.get(dataset["name"])
     if known is None:
         return None
@@ -85,7 +85,7 @@ def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:
 
 
 def authors_hours(stage: str, config: Mapping[str, Any], dataset: str) -> float:
-    """V100-hours of a search or retraining of the paper's networks at the authors' speed; 0 for any other run."""
+    """Return the V100-hours that the authors need for this search or retraining; 0 if their speed does not apply."""
     if stage not in ("search", "retrain") or any(config[name] != defaults(stage)[name] for name in SIZE):
         return 0.0
     days = getattr(DATASETS.get(dataset), "search_days", 0.0) if stage == "search" else AUTHORS_RETRAINING_DAYS

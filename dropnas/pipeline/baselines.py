@@ -1,4 +1,4 @@
-"""The table of baselines, which the paper does not have: a row for each search method on each data set.
+"""The table of baselines, an addition to the paper's tables, with a row for each search method and data set.
 
 Design choices: the layout has rows only for the methods that a plan compares, so a new method changes no existing
 table. The paper's numbers come from its Tables 1, 2 and 4, so that no number is transcribed twice.
@@ -87,7 +87,7 @@ def requested(parameters: Parameters) -> list[Method]:
 
 
 def _rows(role: str, methods: list[str]) -> Iterator[PrintedRow]:
-    """The rows of a data set; a line is drawn above the first one."""
+    """Yield the rows of a data set, with a rule above the first one."""
     yield _row(role, RANDOM, RANDOM_LABEL, {}, rule=True)
     for name in methods:
         yield _row(role, name, METHODS[name].label, _printed(role, METHODS[name]))
@@ -99,7 +99,7 @@ def _row(role: str, name: str, label: str, printed: dict[str, Printed | None], r
 
 
 def _printed(role: str, method: SearchMethod) -> dict[str, Printed | None]:
-    """The printed numbers of a method, by the columns of this table."""
+    """Return the numbers printed for a method, in the paper or by the method's authors, by column of this table."""
     if method.column:
         return {"error": _printed_row("table4", f"{role}/original").get(method.column)}
     own: dict[str, Printed | None] = {
@@ -109,7 +109,7 @@ def _printed(role: str, method: SearchMethod) -> dict[str, Printed | None]:
 
 
 def _printed_row(table: str, key: str) -> dict[str, Printed | None]:
-    """The cells of a row in one of the paper's tables, by column; empty if there is no such row."""
+    """Find a row in one of the paper's tables and return its cells by column; empty if there is no such row."""
     of_table = layouts()[table]
     keys = [column.key for column in of_table.columns]
     return {name: cell for row in of_table.rows if row.key == key for name, cell in zip(keys, row.cells, strict=True)}

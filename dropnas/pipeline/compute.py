@@ -162,7 +162,7 @@ class RunGroup:
 
 
 def compute_beside(spec: Spec, store: Store, progress: Progress) -> None:
-    """Compute a run in a torchrun process other than the first, without publishing it."""
+    """Compute a run without publishing it, in a torchrun process of rank 1 or above."""
     staged = _emptied(store.scratch(spec.id) / f"rank{os.environ['RANK']}")
     with ExitStack() as stack:
         device = _device(spec, stack, progress)
@@ -236,7 +236,7 @@ def _require_agreement(inputs: Sequence[Path]) -> None:
 def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
     """Check that an input is finished and unchanged, and that it matches its name.
 
-    If the stage needs the heavy part of the input and it is missing, it is fetched. The result is cached, so a process
+    If the stage needs the heavy part of the input, a missing heavy part is fetched. The result is cached, so a process
     checks an input only once.
     """
     if not store.is_published(folder):

@@ -1,8 +1,8 @@
-"""Estimates the disk space that missing runs need: the number of bytes and of files, including checkpoints.
+"""Estimates the number of bytes and files that missing runs need on disk, including checkpoints.
 
-Design choices: sizes are computed from a few facts, so no network needs to be built. The number of weights grows with
+Design choices: sizes follow from a few settings, so no network needs to be built. The number of weights grows with
 the number of cells and the square of the channels. The checkpoints of a search and of a retraining were measured at the
-paper's settings (docs/reliability.md). The numbers of files are those of the smoke profile.
+paper's settings (docs/reliability.md). The numbers of files are taken from runs of the smoke profile.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ FILES_OF_STAGE = {
     "correlation": 3,
 }
 OTHER_FILES, OTHER_BYTES = 5, 100_000  # for a run of any other stage
-# bytes of a figure, of an image's line in a manifest, and of a frozen start
+# sizes in bytes: a figure, the manifest line of one image, and a frozen start
 FIGURE_BYTES, IMAGE_LINE_BYTES, START_BYTES = 600_000, 120, 5_000_000
 
 
@@ -72,7 +72,7 @@ def _checkpoint(run: Run) -> float:
 
 
 def _data(config: Any) -> float:
-    """Bytes of a data set: its arrays and their source archive or, if it has no arrays, its list of images."""
+    """Bytes of a data set: its arrays and any archive that torchvision reads or, without arrays, its list of images."""
     known = DATASETS[config.name]
     images = (config.train_images or known.train) + (config.test_images or known.test)
     pixels = known.height * known.width * 3

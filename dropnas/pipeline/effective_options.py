@@ -30,11 +30,11 @@ ONLY_OF_DROPPED = ("drop_probability", "grouping", "masks", "alpha_adjust", "dec
 
 
 def preset_options(strategy: str, common: dict[str, Scalar], own: dict[str, Scalar], space: str) -> dict[str, Scalar]:
-    """The options in which a search differs from its preset.
+    """Return the options of a search that differ from its preset and have an effect.
 
     Args:
         strategy: a key of PRESETS.
-        common: options of the parameter file for all methods.
+        common: options that the parameter file sets for all methods.
     """
     preset, default = vars(PRESETS[strategy]), vars(DropoutOptions())
     purpose = {name for name in preset if preset[name] != default[name]}

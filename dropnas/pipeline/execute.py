@@ -1,8 +1,8 @@
-"""Computes runs from their specs, for the verbs of the stages.
+"""Computes runs from their specs. The command of each stage calls `execute`.
 
 Each run is computed under its lease, into a scratch folder that is then published; a published run is skipped. Runs
-that can train together are computed together. Runs that another process computes are checked again later. A failed run
-is reported in one line and does not end the other runs of the process.
+that can train together are computed together. Runs that another process is computing are checked again later. A failed
+run is reported in one line and does not stop the other runs of the process.
 """
 
 import os
@@ -22,7 +22,7 @@ from dropnas.runs.lease import lease_now
 from dropnas.runs.store import Store
 from dropnas.training.signals import EXIT_STOPPED
 
-OTHERS_CHECK_SECONDS = 5.0  # seconds between checks of runs that another process computes
+OTHERS_CHECK_SECONDS = 5.0  # seconds between checks of runs that another process is computing
 
 
 def never() -> bool:
@@ -36,7 +36,7 @@ def execute(
     """Compute runs one after another; runs that can train together are computed as a group.
 
     Args:
-        warned: returns whether this process was asked to stop; if so, no further run is started.
+        warned: function that returns whether this process was asked to stop; if so, no further run is started.
 
     Returns:
         The number of failed runs.
@@ -79,7 +79,7 @@ def _groups(specs: Iterable[Spec], failures: Failures) -> list[list[Spec]]:
 
 
 def _advance(specs: Sequence[Spec], store: Store, progress: Callable[[str], None], failures: Failures) -> set[str]:
-    """Compute the runs of a group that no other process computes; return the ids of the published runs.
+    """Compute the runs of a group that no other process is computing; return the ids of the published runs.
 
     It never waits for a lease while it holds one, so two processes cannot wait for each other.
     """
@@ -95,7 +95,7 @@ def _advance(specs: Sequence[Spec], store: Store, progress: Callable[[str], None
 def _advance_beside(
     specs: Sequence[Spec], store: Store, progress: Callable[[str], None], failures: Failures
 ) -> set[str]:
-    """Compute the runs without publishing them, in a torchrun process other than the first."""
+    """Compute the runs without publishing them, in a torchrun process of rank 1 or above."""
     for spec in specs:
         with failures.of(spec):
             if store.is_published(store.root / spec.folder):

@@ -1,7 +1,7 @@
 """Experiments: the runs of a method in a search space on a data set, over several seeds.
 
-Tables and figures name experiments. Equal experiments share their runs, because a run is defined by its identity. The
-functions are pure and do not import torch.
+Tables and figures name experiments. Identical experiments share their runs, because runs with the same identity are
+the same run. The functions are pure and do not import torch.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class Experiments:
 
     @property
     def roles(self) -> list[str]:
-        """The roles among `cifar10` and `cifar100` for which the parameter file names a data set."""
+        """The roles (`cifar10`, `cifar100`) for which the parameter file names a data set."""
         return [role for role in SEARCHED if role in self.parameters.datasets]
 
     def seeds(self, target: str, first: Run | None = None) -> range:
@@ -115,7 +115,7 @@ class Experiments:
         return searches, [run for some in trainings for run in some]
 
     def best(self, role: str, method: Method) -> Run:
-        """The run that chooses a method's best genotype among the seeds of Table 1 or 2."""
+        """The run that chooses the best of the genotypes that a method found with the seeds of Table 1 or 2."""
         searches, retrainings = self.experiment(ROLES[role].table, role, method)
         name = f"{searches[0].name.removesuffix('-seed0')}-best-of-{len(retrainings)}"
         return self._run("select", name, self.parameters.select, *retrainings)
@@ -206,7 +206,7 @@ def _fixed_config(architecture: Published) -> FixedConfig:
 
 
 def dataset_name(config: DatasetConfig) -> str:
-    """A readable name for a prepared data set. If only some of its images are used, the name contains their numbers."""
+    """A readable name for a prepared data set. If only some of its images are used, the name states how many."""
     size = f"-{config.train_images or 'all'}-{config.test_images or 'all'}"
     return config.name + (size if config.train_images or config.test_images else "")
 

@@ -1,4 +1,4 @@
-"""Failures of runs, each reported in one line. A failed run does not end the other runs of its process.
+"""Reports each failed run in one line. A failed run does not stop the other runs of its process.
 
 Design choices: an error that the user can correct has no traceback. The traceback of a bug, in the program or
 in a user's package, is printed before the line, so that the line is the last one of the log.
@@ -26,7 +26,7 @@ class Failures:
 
     @contextmanager
     def of(self, *specs: Spec) -> Iterator[None]:
-        """Report an error inside the context as a failure of these runs, and continue after it."""
+        """Catch an error inside the context, report it as a failure of these runs, and continue after the context."""
         try:
             with reported():
                 yield

@@ -1,7 +1,7 @@
-"""A frozen start: plan, resolved parameters and source, written once under `plans/<id>/`. All jobs work from it.
+"""A frozen start contains the plan, the resolved parameters and the source code that all of its jobs use.
 
 A cluster job reads the Snakefile again, perhaps days after the start, and must not see later edits of the checkout.
-The folder's name is the checksum of its content, and each job checks it.
+The folder `plans/<id>/` is written once; its id is the checksum of its content, and each job checks it.
 """
 
 import hashlib
@@ -95,7 +95,7 @@ def check(folder: Path) -> None:
 
 
 def _content_id(folder: Path) -> str:
-    """The id of a frozen start's content, without the markers of finished jobs, which are written later."""
+    """Compute the id of a frozen start from its files, without the markers of finished jobs, which are added later."""
     found: dict[str, str] = {}
     for part in folder.iterdir():
         if part.is_dir() and part.name != DONE_FOLDER:
@@ -160,7 +160,7 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def read_plan(source: Path, root: Path) -> dict[str, Any]:
-    """Read or make the content of plan.json.
+    """Read the content of plan.json from a frozen start, or make it from a parameter file.
 
     Args:
         source: a frozen start, as a path or as `plans/<id>` below `root`, or a parameter file.

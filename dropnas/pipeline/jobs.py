@@ -1,7 +1,7 @@
 """The jobs of a plan: batches of runs that share a process. A job is identified by its rule and a readable name.
 
-Runs that the requested targets need are never in the same batch as other runs, so a start for one table trains nothing
-for another.
+Runs that the requested targets need are never in the same batch as other runs, so a start that requests only one table
+does not train networks for another.
 
 A job's marker is a file in the folder of the frozen start. It exists once all runs of the job are published. Snakemake
 may delete the declared outputs of a job, so only the markers are declared. Each start updates the markers to match the
@@ -27,7 +27,7 @@ from dropnas.runs.store import Store
 DONE_FOLDER = "done"  # the folder with the markers, inside a plan's folder
 REPORT_SUFFIXES = {"table": ".csv", "figure": ".svg"}  # suffix of the file that Snakemake's report shows, by rule
 BRIEF = 100  # number of short runs that share one process
-NUMBERED = re.compile(r"(seed|train)(\d+)")  # the numbers in run names that a job's name combines
+NUMBERED = re.compile(r"(seed|train)(\d+)")  # numbers in the names of runs, combined in the name of their job
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class Job:
 
 
 def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
-    """Batches of all runs of a plan.
+    """Divide the runs of a plan into batches.
 
-    The runs of a batch share their stage, data set and depth, so none waits for another. Searches that can train
+    The runs of a batch have the same stage, data set and depth, so none waits for another. Searches that can train
     together form one batch, unless the file sets the number of runs per process.
 
     Args:
@@ -125,7 +125,7 @@ def _trained_as_one(run: Run) -> str:
 
 
 def _dataset(run: Run) -> str:
-    """The data set by which runs are batched; the stage if a run has none."""
+    """Return the key by which runs are batched: the name of the data set or, for a stage without one, the stage."""
     if run.stage == "derive":
         run = run.inputs[0]
     return run.inputs[0].name if run.stage in GPU_STAGES else run.stage
@@ -139,7 +139,7 @@ def write_markers(plan: dict[str, Any], folder: Path, root: Path) -> None:
     """
     store = Store(root)
     published = {run["id"] for run in plan["runs"] if store.is_published(root / run["folder"])}
-    for run in plan["runs"]:  # tables read receipts, but no job runs again for published runs
+    for run in plan["runs"]:  # tables need the receipts of published runs, for which no job runs again
         if run["id"] in published and not (root / run["folder"] / RECEIPT).exists():
             store.write_receipt(root / run["folder"])
     for job in plan["jobs"]:

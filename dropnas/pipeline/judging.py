@@ -37,7 +37,7 @@ class Judging:
         return self.state.look + 1
 
     def seeds(self) -> dict[str, int]:
-        """The number of seeds that each experiment needs. If it continues, this is the number of the next look."""
+        """The number of seeds that each experiment needs. If one continues, this is its number at the next look."""
         schedule = self.asked.schedule
         counts = np.maximum(self.state.seeds[0], schedule[0])
         if self.looks < len(schedule):

@@ -1,11 +1,11 @@
 """The ladder of reproductions: each step is a parameter file that answers a question.
 
-The plan of each step contains the runs of the step before, in part only on request.
+The plan of each step contains all runs of the step before, although some of them are made only on request.
 """
 
 from dataclasses import dataclass
 
-SEQUENTIAL = "sequential"  # the last step, but with further seeds only where a question is still open
+SEQUENTIAL = "sequential"  # like the last step, but adds seeds only where a question is still open
 
 
 @dataclass(frozen=True)

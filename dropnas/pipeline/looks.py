@@ -5,8 +5,8 @@ needs get the next number of seeds. A question is open until it is decided, or u
 is unlikely to decide it. The last start runs the complete file with the resulting numbers of seeds. Only this start
 computes the runs that need the best seed, and the tables and figures that consist of such runs (`OF_BEST`). Every start
 makes the other tables and figures. All decisions follow from the file and the finished runs, so the same command
-continues after an interruption. When a plan continues, the record in the results is used only to detect that the design
-was changed, or that a run was lost, after the first look.
+continues after an interruption. The record in the results serves only to detect whether, after the first look, the
+design was changed or a run was lost.
 """
 
 import hashlib
@@ -150,7 +150,7 @@ def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
 
 
 def _checksum(settings: Parameters) -> str:
-    """Checksum of the settings that determine a look's runs and questions (not seeds, description and machine)."""
+    """The checksum of all settings except `seeds`, `description` and `machine`; it detects a changed design."""
     left_out = ("seeds", "description", "machine")
     kept = {name: value for name, value in resolved(settings).items() if name not in left_out}
     return hashlib.sha256(canonical_json(kept).encode()).hexdigest()

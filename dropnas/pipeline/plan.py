@@ -51,7 +51,7 @@ class Plan:
 
 
 def ancestors(runs: Iterable[Run]) -> list[Run]:
-    """Runs and everything that they depend on, inputs first, each listed once."""
+    """List these runs and all runs that they depend on, inputs first and without duplicates."""
     found: dict[str, Run] = {}
 
     def visit(run: Run) -> None:

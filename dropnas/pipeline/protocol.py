@@ -1,6 +1,6 @@
 """Checks whether runs follow the paper's protocol, that is, use its complete data sets and its settings.
 
-The configurations of the runs decide. A parameter file or a table may state that it does not follow the protocol
+The configurations of the runs determine this. A parameter file or a table may state that it departs from the protocol
 (`reproduction: false`), but stating the opposite (`reproduction: true`) is not sufficient. Options that interpret the
 paper's text and options that only change rounding may have any value.
 """

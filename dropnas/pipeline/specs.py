@@ -1,4 +1,4 @@
-"""Specs: what a stage's verb needs to compute a run. A frozen start has one spec file for each of its runs."""
+"""A spec describes a run to the command that computes it. A frozen start has one spec file for each of its runs."""
 
 import re
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ def spec(run: Run, profile: str, machine: Machine) -> Spec:
 
 
 def read_spec(path: Path, stage: str) -> Spec:
-    """Read the spec of a run of a stage.
+    """Read a spec file, and check that it describes a run of this stage.
 
     Raises a DropnasError if the file is not a spec, is a spec of another stage, or does not match the run that it
     names.
@@ -73,9 +73,9 @@ def read_spec(path: Path, stage: str) -> Spec:
 
 
 def require_asked(spec: Spec, where: object) -> None:
-    """Check that a spec's configuration, inputs and the current code give the run that it names.
+    """Check that a spec's configuration and inputs, together with the current code, identify the run that it names.
 
-    Raises a DropnasError if they do not, or the code has changed since the spec was written.
+    Raises a DropnasError if they do not, for example because the code has changed since the spec was written.
     """
     found = identity(spec.stage, spec.config, [id_in(name) for name in spec.inputs])
     other = [part for part in found if found[part] != spec.identity.get(part)]

@@ -22,11 +22,11 @@ class Stage:
 
     name: str  # name of the stage
     module: str  # the entry module; its function `run(config, inputs, out, workspace)` computes the run
-    does: str  # what its verb on the command line does
-    # the stages of the inputs whose weights or images it reads; it reads only the light part of other inputs
+    does: str  # the help text of its command
+    # the stages of those inputs whose weights or images it reads; of other inputs it needs only the light files
     reads_heavy: tuple[str, ...] = ()
     shared_rule: str = ""  # name of its rule in the workflow, if it is not the stage's name
-    plural: bool = False  # whether its command-line verb is the plural of its name
+    plural: bool = False  # whether the name of its command is the plural of its own name
 
     @property
     def trains(self) -> bool:
@@ -40,7 +40,7 @@ class Stage:
 
     @property
     def verb(self) -> str:
-        """The verb on the command line that computes the stage."""
+        """The name of the command that computes the stage."""
         return f"{self.name}s" if self.plural else self.name
 
     @property

@@ -49,7 +49,7 @@ class Start:
     arguments: tuple[str, ...]  # command-line arguments for Snakemake
     is_query: bool  # whether Snakemake only prints something and runs no job
     forced: bool  # whether Snakemake may have work to do even if all runs are done
-    resume_command: str  # the command that continues the start
+    resume_command: str  # the command with which the user can continue after a stop
 
     @property
     def environment(self) -> dict[str, str]:
@@ -102,7 +102,7 @@ def _parsed(options: Sequence[str]) -> Namespace:
 
 
 def run_query(start: Start) -> None:
-    """Let Snakemake print what its options ask for; this ends the process."""
+    """Run Snakemake in this process, for options with which it only prints or cleans up. This ends the process."""
     from snakemake.cli import main
 
     main(list(start.arguments))
@@ -119,7 +119,7 @@ def until_stopped(
 
     Args:
         environment: variables to add to this process's environment.
-        again: the command that continues the start.
+        resume_command: the command with which the user can continue after a stop.
         output: file for the command's output; by default, the output of this process.
         follow: is called with the process, and must return once the process has ended.
 

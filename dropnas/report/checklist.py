@@ -78,7 +78,7 @@ def _excluded(data: Mapping[str, Any]) -> list[str]:
 
 
 def _option_sets(trainings: Sequence[Planned]) -> int:
-    """The largest number of configurations, ignoring seeds, with which one stage trains networks on one data set."""
+    """The largest number of configurations that a stage uses on one data set; the seed is ignored."""
     options = defaultdict(set)
     for run in trainings:
         options[run.stage, run.inputs[0]].add(canonical_json({**run.config, "seed": 0}))

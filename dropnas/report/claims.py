@@ -44,7 +44,7 @@ NOT_TESTED = Decided(ClaimOutcome.UNDECIDED, "Not tested: our data or sizes are 
 
 CellAddress = tuple[str, str, str]  # table, row, column
 Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None if there are fewer than two
-Pairs = Sequence[tuple[str, CellAddress, CellAddress]]  # name of the comparison, cell expected to be lower, other cell
+Pairs = Sequence[tuple[str, CellAddress, CellAddress]]  # name, cell that the claim expects to be lower, other cell
 Correlations = Mapping[str, tuple[float | None, int]]
 HEADLINES: dict[str, CellAddress] = {
     "headline-cifar10": ("table1", "dropnas", "error"),
@@ -59,8 +59,8 @@ class Evidence:
 
     Attributes:
         tables: existing tables, by name.
-        sweep: for each series of Figure 2, the lowest test error of each training in percent; by data set (`cifar10`)
-            and then by drop path rate (`3e-05`) or preset.
+        sweep: for each data set (`cifar10`) and each series of Figure 2 (a drop path rate such as `3e-05`, or a
+            preset), the lowest test error of each training in percent.
         correlations: for each edge of Figure 5 (`0,2`), Pearson's coefficient (None if undefined) and the number of
             points.
         lone_points: for each panel of Figure 4, whether each seed has a cluster of a single point.
@@ -133,7 +133,7 @@ def _result(
 
 
 def _ours(evidence: Evidence, epoch: str) -> Source:
-    """Make a source of our errors at an epoch, `best_on_test` or `final`; for the sweep, always at the best epoch."""
+    """Return a source of our errors at the `best_on_test` or `final` epoch; the sweep always uses the best epoch."""
 
     def source(table: str, row: str, column: str) -> Sample | None:
         if table == "figure2":
@@ -146,7 +146,7 @@ def _ours(evidence: Evidence, epoch: str) -> Source:
 
 
 def _printed(table: str, row: str, column: str) -> Sample | None:
-    """The paper's printed numbers; the population deviation over eight seeds is converted to a sample deviation."""
+    """The numbers printed in the paper, with population standard deviations converted to sample deviations."""
     return paper_sample(printed_cell(table, row, column))
 
 
@@ -195,7 +195,7 @@ def _table5() -> list[CellAddress]:
 
 
 def _baselines(table: Table | None) -> dict[tuple[str, str], list[tuple[str, CellAddress, CellAddress]]]:
-    """DropNAS against every other method that was trained, by the method's name and label."""
+    """Pair DropNAS with every other method that was trained; the pairs are grouped by the method's name and label."""
     pairs: dict[tuple[str, str], list[tuple[str, CellAddress, CellAddress]]] = {}
     for row in table.layout.rows if table else ():
         role, _, method = row.key.partition("/")
@@ -252,7 +252,7 @@ def _equal_rates(source: Source) -> Decided:
 
 
 def _reached(source: Source, key: CellAddress) -> Decided:
-    """Decide whether our runs reach the printed error: of the best of eight runs or, on ImageNet, of a single run."""
+    """Decide whether our runs reach the printed error: the lowest of eight runs or, on ImageNet, that of one run."""
     ours, cell = source(*key), printed_cell(*key)
     if ours is None or cell.mean is None:
         return Decided(ClaimOutcome.TOO_FEW, "Fewer than two runs.")

@@ -1,9 +1,9 @@
 """Compares the numbers of two stores: which ones differ, by how much, and with what p-value.
 
 Design choices: everything comes from the `verdicts.json` of each store. Means of test errors are compared by Welch's
-test with reduced degrees of freedom, as in the verdicts. Holm's correction is applied to all tested numbers of two
-stores together. If no true means differ, the probability that a comparison of two stores shows any false "differs" is
-therefore at most 5 %. The best of eight is not compared, because it comes from the same runs as the mean.
+test with reduced degrees of freedom, as in the verdicts. Holm's correction covers all numbers that are tested. If the
+true means of two stores are all equal, the probability that any number is reported to differ is therefore at most 5 %.
+The best of eight is not compared, because it comes from the same runs as the mean.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,8 +59,8 @@ def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
     """Compare the numbers of two stores.
 
     Returns:
-        A frame with one row for each number, sorted by table, and the columns in COLUMNS. The suffixes `_a` and `_b`
-        stand for the two stores. `difference` is A minus B, in the unit of the quantity; `low` and `high` are the
+        A frame with the columns COMPARISON_COLUMNS and one row for each number, sorted by table. The suffixes `_a` and
+        `_b` stand for the two stores. `difference` is A minus B, in the unit of the quantity; `low` and `high` are the
         limits of its 95 % interval. `p` is two-sided, with Holm's correction over all tested rows. Missing values are
         None.
     """
@@ -101,7 +101,7 @@ def _untested(a: CellVerdict, b: CellVerdict) -> NumberOutcome | None:
 
 
 def texts(row: Mapping[Any, Any]) -> tuple[str, ...]:
-    """The texts of a row of a comparison, in the order of HEADS."""
+    """Format the cells of a row of a comparison, in the order of COMPARISON_HEADS."""
     between = "" if row["low"] is None else f" [{row['low']:+.2f}, {row['high']:+.2f}]"
     found = "" if row["difference"] is None else f"{row['difference']:+.2f}{between}"
     p = "" if row["p"] is None else p_text(row["p"]).removeprefix("p ").removeprefix("= ")

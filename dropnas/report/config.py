@@ -37,7 +37,7 @@ class Target:
     priority: int = 0
 
 
-ARCHITECTURES = "architectures"  # name and stage of the counts of published architectures
+ARCHITECTURES = "architectures"  # name of the table with the parameters of published architectures, and of its stage
 TABLE_EXPERIMENTS, FIGURE_EXPERIMENTS = "dropnas.pipeline.table_experiments", "dropnas.pipeline.figure_experiments"
 BASELINE_EXPERIMENTS = "dropnas.pipeline.baselines"
 ON_CIFAR10, ON_CIFAR = ("cifar10",), ("cifar10", "cifar100")

@@ -47,7 +47,7 @@ def _texts(row: Counted) -> tuple[str, ...]:
     printed = row.printed["params_m"]
     return (
         row.table.replace("table", "Table "),
-        row.name.partition(" (")[0],  # the id in the next column conveys the part in parentheses
+        row.name.partition(" (")[0],  # without the part in parentheses, which the id in the next column replaces
         row.architecture,
         "-" if printed is None else str(printed),
         f"{row.parameters / 1e6:.3f}",

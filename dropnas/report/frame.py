@@ -21,7 +21,7 @@ import yaml
 MARKDOWN_WIDTH = 100  # line length to which sentences in Markdown are wrapped
 MARKDOWN_SPECIAL = re.compile(
     r"[|*`<]|\\(?=[!-/:-@\[-`{-~])"
-)  # a backslash counts only if it would escape the next character
+)  # a backslash is special only if it would escape the next character
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Frame:
     Attributes:
         title: name of the table, with its profile.
         caption: what the table shows.
-        header: the two header lines of each column; adjacent columns with an equal first line share it.
+        header: the two header lines of each column; adjacent columns with the same first line share it.
         labels: number of label columns, which are on the left.
         lines: the lines of the table.
         label: the label with which a LaTeX document refers to the table.
@@ -117,7 +117,7 @@ def csv(frame: pandas.DataFrame) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape characters that would break the table or count as Markdown."""
+    """Escape characters that would break the table or be interpreted as Markdown."""
     return MARKDOWN_SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
 
 

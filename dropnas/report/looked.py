@@ -36,7 +36,7 @@ def read_looked(folder: Path) -> LooksFile | None:
 
 
 def looked_of(profile: str, looks: tuple[int, ...], root: Path) -> LooksFile | None:
-    """The record of a plan with these looks, empty if there is no file; None for a plan without looks."""
+    """Read the record of a plan with these looks, or make an empty one if there is none; None without looks."""
     return (read_looked(root / "results" / profile) or LooksFile(profile, looks, "")) if looks else None
 
 
@@ -142,9 +142,9 @@ def _claim(one: ClaimResult, looked: LookedClaim | None) -> ClaimResult:
 
 
 def _compared(one: Compared, looked: LookedContrast) -> Compared:
-    """A comparison with the estimates over all looks.
+    """Return a comparison with the estimates over all looks.
 
-    In a look, a negative difference supports the claim. In the result, a positive one does, so the sign is changed.
+    The sign is changed, because a negative difference supports the claim in the looks, but a positive one does here.
     """
     interval = (-looked.interval[1], -looked.interval[0]) if looked.interval else None
     effect = one.effect if looked.difference is None else -looked.difference

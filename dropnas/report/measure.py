@@ -53,7 +53,7 @@ class CellRuns:
 
 
 def measure(layout: Layout, blank: TableNumber, runs: CellRuns) -> list[TableNumber]:
-    """Compute our numbers in a cell for the quantity given by `blank`; empty if the runs do not have this quantity."""
+    """Compute our numbers for a cell and the quantity of `blank`; empty if the runs do not have this quantity."""
     if blank.quantity in ("top1_error", "top5_error"):
         return list(_errors(layout, blank, runs))
     if blank.quantity == "parameters":
@@ -63,7 +63,7 @@ def measure(layout: Layout, blank: TableNumber, runs: CellRuns) -> list[TableNum
 
 
 def as_released(layout: Layout) -> bool:
-    """Whether the released code's parameter count is also shown; that code does not cover ImageNet or baselines."""
+    """Whether to show the released code's parameter count too. That code does not cover ImageNet or the baselines."""
     return layout.number is not None and layout.trainings == "retrain"
 
 
@@ -79,10 +79,10 @@ def number(
 
 
 def selected(trainings: Sequence[Training], criterion: Criterion) -> Training:
-    """The training with the lowest top-1 error by the criterion; in a tie, the first one, as in the select stage.
+    """Find the training with the lowest top-1 error under the criterion. The first wins a tie, as in the select stage.
 
-    Raises a DropnasError if the criterion needs errors on held-out images and one of several trainings has none. A
-    single training, such as a transfer, needs none.
+    Raises a DropnasError if the criterion needs errors on held-out images and a training has none. A single training,
+    such as a transfer, is returned without this check.
     """
     return trainings[0] if len(trainings) == 1 else min(trainings, key=lambda one: _deciding(one, criterion))
 
@@ -140,7 +140,7 @@ def _skips(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
 def _improvements(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
     """Yield the improvement over random search in percent: (random search - method) / random search.
 
-    Random search itself has no improvement. There is an interval if both methods have at least two trainings.
+    Random search itself has no improvement. The interval is computed only if both methods have at least two trainings.
     """
     names = [*runs.names, *(one.run.name for one in runs.random)]
     for kind, line, take in SUMMARIES if runs.random and runs.random != runs.trainings else ():

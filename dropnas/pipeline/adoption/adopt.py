@@ -8,8 +8,8 @@ Design choices:
   needed.
 - Stages that do not train are cheap, so the new code computes them again from the adopted runs. If this changes a
   genotype, the trainings that depend on the genotype are not adopted.
-- The old run does not change. The new run has hard links to the old run's files, and a manifest that names the old run
-  and the trial. The new run is published like any other run, by one rename under its lease.
+- The old run does not change. The new run consists of the old run's files, as hard links if possible, and a manifest
+  that names the old run and the trial. The new run is published like any other run, by one rename under its lease.
 """
 
 import os
@@ -68,7 +68,7 @@ class Finished:
 
 
 def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
-    """Republish finished trainings under the identities that the current code gives them in a parameter file's plan.
+    """Republish finished trainings under the identities that they have in the plan of a parameter file.
 
     All other runs are computed as usual. Data sets are not prepared.
 
@@ -77,7 +77,7 @@ def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
     root = root.absolute()  # absolute, because trials run in other folders
     parameters = current(parameters, root)
     plan, start = make_plan(read_parameters(parameters)).by_default(), freeze(parameters, root)
-    os.environ["DROPNAS_PLAN"] = str(start)  # the runs computed below record the commit of this start
+    os.environ["DROPNAS_PLAN"] = str(start)  # so that the runs computed below record the commit of this frozen start
     store, done = Store(root), Adoption()
     finished = [Finished(folder, ManifestFile.read(folder)) for folder in published(root) if folder.parts[-3] != "data"]
     depth, steps = depths(plan), defaultdict[tuple[int, str], list[Run]](list)
@@ -171,7 +171,7 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: StageCode,
 
 @contextmanager
 def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
-    """Yield the source of the code that made a run: from a frozen start, or from the commit in the run's manifest.
+    """Yield a folder with the code that made a run, taken from a frozen start or from the commit in its manifest.
 
     Raises a DropnasError if neither is available.
     """

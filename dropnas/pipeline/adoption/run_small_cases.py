@@ -1,7 +1,7 @@
-"""A separate script that runs a stage on small cases, with the code in PYTHONPATH (old or new).
+"""A separate script that runs a stage on small cases. PYTHONPATH determines whether it uses the old or the new code.
 
 It is started as `python run_small_cases.py CASES` and never imported. It uses only what every version of the code has:
-the stages, their configurations, and the workspace. Before it computes, it checks that the code is the expected one.
+the stages, their configurations, and the workspace. Before each case, it checks that the expected code is in use.
 """
 
 import json

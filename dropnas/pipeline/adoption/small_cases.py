@@ -39,7 +39,7 @@ DATA: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A small computation of a stage."""
+    """A small configuration of a stage, with its inputs."""
 
     config: dict[str, Any]  # the stage's configuration, reduced in size
     data: str  # a key of DATA

@@ -31,7 +31,7 @@ class StageCode:
 
 
 def difference(stage: str, cases: Sequence[Case], old: StageCode, new: StageCode) -> str:
-    """Describe the first case in which the old and the new code give different files; empty if there is none.
+    """Describe the first case for which the old and the new code produce different files; empty if all are identical.
 
     Raises a DropnasError if one version of the code is not the expected one or fails on a case.
     """
@@ -53,7 +53,7 @@ def difference(stage: str, cases: Sequence[Case], old: StageCode, new: StageCode
 
 
 def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list[str]]:
-    """Make the input folders of all cases, and return them by the key of the case.
+    """Make the input folders of all cases. Return a mapping from the key of each case to its folders.
 
     Every case reads a small data set. Depending on the stage, a case also reads a genotype or a small search.
     """

@@ -1,4 +1,4 @@
-"""Figure 3: the best cells found, normal cells above reduction cells; also draws the two cells of any genotype.
+"""Draws Figure 3, the best cells found with normal above reduction cells, and the two cells of any genotype.
 
 Design choices: the nodes are on a horizontal line, and the edges are arcs. No external layout program is used, because
 it may not be installed and its layouts differ between versions. The same cell therefore gives the same file on every
@@ -37,7 +37,7 @@ GREEN, BLUE = "#d5ecc2", "#cfe2f3"
 
 
 def panels(series: Sequence[DrawnSeries]) -> dict[str, Any]:
-    """The content of the panels, by data set: the genotype and the run that chose it; see `figure.json`."""
+    """For each data set, return the genotype to draw and the name of the run that chose it."""
     return {
         one.panel: {"genotype": Genotype.read(one.runs[0].folder).values(), "run": one.runs[0].name} for one in series
     }

@@ -61,8 +61,8 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
 def _statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
     """Mean silhouette of the parameterised operations, and share of seeds in which an operation is alone in a cluster.
 
-    The silhouette is averaged over the operations of each seed. The mean and the sample standard deviation of these
-    averages are over the seeds.
+    The silhouette is first averaged over the operations of each seed. The mean and the sample standard deviation of
+    these averages are then computed over the seeds.
     """
     each = [summarise([cell.silhouette[name] for name in cell.parameterised]).mean for cell in cells]
     silhouette = summarise(each)

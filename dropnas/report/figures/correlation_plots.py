@@ -26,7 +26,7 @@ NOT_THERE = "\nthe edge is not in the best cell;\nit takes the place of its node
 
 
 def panels(series: Sequence[DrawnSeries]) -> dict[str, Any]:
-    """The content of the panels, by edge: correlation.json and the name of the run."""
+    """For each edge, return the content of correlation.json and the name of the run."""
     content = {}
     for one in series:
         run = require_stage(one.runs[0], "correlation")

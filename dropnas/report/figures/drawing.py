@@ -40,7 +40,7 @@ class Drawing:
 
     Attributes:
         panels: collects the content of each panel from the series, as JSON values.
-        draw: makes the picture from only this content and the titles of the panels.
+        draw: makes the picture; it uses only this content and the titles of the panels.
         head: the columns of the table of numbers below the picture.
         facts: the lines of that table.
     """
@@ -60,5 +60,5 @@ def by_panel(series: Iterable[DrawnSeries]) -> dict[str, list[DrawnSeries]]:
 
 
 def number(value: float | None) -> str:
-    """Format a number of the table with three digits."""
+    """Format a number of the table with three significant digits."""
     return "undefined" if value is None else f"{value:.3g}"

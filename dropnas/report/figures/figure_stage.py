@@ -1,7 +1,7 @@
 """The figure stage: draws one of the paper's figures, or one of ours, from finished runs.
 
-Design choices: the content of a figure is first collected as numbers with the runs behind them (figure.json); the
-picture is drawn from these numbers only. torch is not needed, and the same runs give identical files. Every caveat is
+Design choices: the numbers of a figure and the names of the runs behind it are first collected in figure.json, and the
+picture is drawn only from these numbers. torch is not needed, and the same runs give identical files. Every caveat is
 stated in the picture's footer, because pictures are copied without their context. The hardware and data of a figure are
 those of the trainings behind it, which are found through the receipts.
 """

@@ -16,7 +16,7 @@ from dropnas.report.figures.sheet import GREY, INK
 
 RADII = (7.0, 13.0, 20.0, 29.0, 40.0)  # points (1/72 inch), like all lengths here
 ANGLES = tuple(math.radians(angle) for angle in (0, 180, 90, 270, 45, 135, 225, 315, 20, 160, 200, 340))
-MARKER_RADIUS = 4.5  # half the side of the square that a marker covers
+MARKER_RADIUS = 4.5  # half the side length of the square that a marker covers
 TIED = 10.0  # a label farther away than this is joined to its point
 LABEL_STYLE: Any = {
     "textcoords": "offset points",
@@ -37,7 +37,7 @@ def short(operation: str) -> str:
 
 
 def shorter(operation: str) -> str:
-    """The name as in Figures 1 and 4, where the poolings are max and avg."""
+    """The name as in Figures 1 and 4, which call the pooling operations `max` and `avg`."""
     return short(operation).removesuffix("_3x3") if "pool" in operation else short(operation)
 
 

@@ -25,7 +25,7 @@ from dropnas.report.printed import printed_cell
 
 NAMES = {"one-level-darts": "one-level DARTS", "drop-rate-0.75": "as ProxylessNAS", "drop-rate-0.875": "as SNAS"}
 RATES_WIDTH, RATES_HEIGHT = 9.6, 3.8  # inches; a single panel is half as wide
-PRINTED_POINTS = {  # table, row and column in which the paper prints a point of its curves
+PRINTED_POINTS = {  # points of the curves that the paper prints in a table: its name, row and column
     "one-level-darts": ("table4", "{}/original", "one-level-darts"),
     "3e-05": ("table4", "{}/original", "dropnas"),
     "1e-05": ("table5", "1e-5", "1e-5"),  # equal rates, on CIFAR-10

@@ -1,7 +1,7 @@
 """The common style, footer and output files of all figures.
 
 Design choices: pyplot is not used, because its state is global. All figures share one style with the font that
-matplotlib includes. Files contain no dates, and ids in SVG come from a fixed salt, so that the same runs give identical
+matplotlib includes. Files contain no dates, and the salt of SVG ids is fixed, so that the same runs give identical
 files. Text in SVG is converted to outlines, because labels are positioned by their width, which depends on the font.
 Sizes are in inches and points. matplotlib lays out the panels; the footer is below them, and each file is cropped to
 the drawn content.
@@ -36,7 +36,7 @@ SHEET_STYLE: Any = {
     "svg.hashsalt": "dropnas",
     "pdf.fonttype": 42,
 }
-METADATA: dict[str, dict[str, Any]] = {  # by format; dates and versions are left out
+METADATA: dict[str, dict[str, Any]] = {  # by format; None leaves out dates and versions
     ".svg": {"Date": None, "Creator": None},
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -66,7 +66,7 @@ def footer(figure: Figure, sentences: Iterable[str]) -> None:
 
 
 def require_format(file: Path) -> Path:
-    """Return the file if its suffix is one of .svg, .png and .pdf. Raises a DropnasError otherwise."""
+    """Check that the file has the suffix .svg, .png or .pdf, and return it. Raises a DropnasError if it does not."""
     if file.suffix.lower() not in METADATA:
         known = " ".join(METADATA)
         raise DropnasError(f"{file.suffix or 'no suffix'} is not a format", where=file, remedy=f"use one of {known}")

@@ -18,7 +18,7 @@ def draw_cells(genotype: str, out: Path | None) -> Path:
 
     Args:
         genotype: any text that `load_genotype` accepts, such as a published id, a file, a run folder, or JSON.
-        out: the picture, .svg, .png or .pdf; by default an SVG in `results/pictures`, named after the genotype.
+        out: the file to write (.svg, .png or .pdf). The default is an SVG file in `results/pictures`.
 
     Returns:
         The written file.

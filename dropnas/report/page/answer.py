@@ -64,7 +64,7 @@ def answer(claims: Sequence[ClaimResult], verdicts: Sequence[CellVerdict], repro
     """The answer for a profile.
 
     Args:
-        claims: the paper's claims, without those beyond the paper.
+        claims: only the claims that the paper itself makes.
         verdicts: verdicts on the numbers of all tables.
         reproduction: whether the numbers may be compared with the paper's.
     """

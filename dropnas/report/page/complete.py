@@ -31,8 +31,8 @@ class Shortfall:
     Attributes:
         table, cell: name of the table, and label of the cell.
         planned, counted: number of planned trainings, and of trainings used so far.
-        absent: the searches and trainings that do not count; empty if the cell only lacks a label, which another cell
-            of its row or column will provide.
+        absent: the searches and trainings that do not count. Empty if the cell is left out only because the label of
+            its row or column, which another cell provides, is still missing.
     """
 
     table: str

@@ -88,7 +88,7 @@ def gather(plan: Content, root: Path, cost_of: CostOf, other: Other | None = Non
 
 
 def _of_paper(table: Table) -> bool:
-    """Whether the table is one of the paper's, with our numbers."""
+    """Whether the table is one of the paper's tables, filled with our numbers."""
     return table.content.table == f"table{table.content.number}"
 
 

@@ -22,7 +22,7 @@ RATE = 3e-5  # the default rate of DropNAS
 
 
 def deviations(runs: Sequence[Planned]) -> DataFrame:
-    """One line for each entry of `deviations.yaml` and each value that its option has in the runs of the plan."""
+    """Make a frame with one line for each deviation; the options in the runs of the plan determine which."""
     margins = ", ".join(f"±{known.margin:g} points on {known.printed}" for known in ROLES.values())
     lines = [("What counts as equal", "Not stated.", f"A difference shown to be within {margins}.")]
     for entry in entries():

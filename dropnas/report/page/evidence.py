@@ -24,7 +24,7 @@ SEARCHED_ON_CIFAR100 = "cifar100/original"  # key of a row in Table 4
 
 
 def evidence(content: Content, found: Mapping[str, Found], complete: Mapping[str, Complete]) -> Evidence:
-    """All known evidence, from the runs that count.
+    """Collect the evidence from all runs that count.
 
     A drop path rate without runs is included with an empty list, because the best rate is unknown until the sweep is
     complete.
@@ -65,7 +65,7 @@ def _skips(table4: Complete) -> dict[str, list[float]]:
 
 
 def _series(name: str, content: Content, found: Mapping[str, Found]) -> Iterator[tuple[Series, list[Found]]]:
-    """Yield each series of a figure with those of its runs that count; nothing if the figure is not in the plan."""
+    """Yield each series of a figure with its runs that count. A figure that is not in the plan yields nothing."""
     if name in content.folders:
         target = content.target(name)
         config: FigureConfig = parse(FigureConfig, target.config, target.folder)

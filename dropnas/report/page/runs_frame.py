@@ -10,7 +10,7 @@ from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found, PlannedState
 from dropnas.runs.authenticity import machines
 
-COMMIT = 10  # displayed digits of a commit
+COMMIT = 10  # number of digits of a commit that are shown
 NOT_RECORDED = "not recorded"
 ENVIRONMENT = ["python", "packages", "image", "threads"]  # shared by many runs, so each environment is listed once
 
@@ -39,7 +39,7 @@ def environments(runs: DataFrame) -> DataFrame:
 
 
 def commits(runs: DataFrame) -> DataFrame:
-    """The number of runs that count for each commit and state of the checkout, largest number first."""
+    """For each commit and state of the checkout, the number of runs that count, in descending order."""
     counted = done(runs)[["commit", "checkout"]].value_counts()
     return counted.reset_index(name="runs").rename(columns=str.capitalize)
 

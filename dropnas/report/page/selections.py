@@ -53,7 +53,7 @@ def selection(trainings: Sequence[Training]) -> SelectionEffect:
     held_out = [one.held_out for one in trainings if one.held_out]
     if len(held_out) < len(trainings):
         return SelectionEffect(epoch)
-    chosen = min(held_out, key=lambda one: one.held_out_error)  # in a tie, the first one, as in the select stage
+    chosen = min(held_out, key=lambda one: one.held_out_error)  # the first one wins a tie, as in the select stage
     return SelectionEffect(
         epoch,
         summarise([one.test_error - lowest for one, lowest in zip(held_out, best, strict=True)]),

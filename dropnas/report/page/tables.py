@@ -20,8 +20,8 @@ class PageTable:
 
     Attributes:
         frame: its texts.
-        anchors: the target of the link in each cell, by spot.
-        marks: the verdicts in each cell, by spot; the verdict on the best seed comes before the verdict on the mean.
+        anchors: the link target of each cell, by position.
+        marks: the verdicts in each cell, by position; the best seed's verdict comes before the mean's.
         verdicts: all verdicts of the table.
     """
 
@@ -59,7 +59,7 @@ class PageTable:
 
 
 def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
-    """Convert a table for the page."""
+    """Prepare a table for the page: link its numbers and attach its verdicts."""
     anchors, marks = dict[CellPosition, str](), dict[CellPosition, list[CellVerdict]]()
     first = len(table.layout.heads) + 1  # the source column is between the labels and the numbers
     errors = [one for one in reversed(verdicts) if BEST_ON_TEST in one.quantity]
