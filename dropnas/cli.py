@@ -63,7 +63,7 @@ Specs = Annotated[list[Path], Argument(help="Specs of runs, from the folder spec
 
 
 def _shipped(named: Path | None) -> Path | None:
-    """The given parameter file or, if it does not exist, the file of the same name that the package ships."""
+    """The given parameter file or, if it does not exist, the file of the same name that comes with the package."""
     from dropnas.pipeline.shipped import parameter_file
 
     return named and parameter_file(named)
@@ -321,7 +321,7 @@ def prune(
     yes: Annotated[bool, Option("--yes", help="Remove them; without this option they are only shown.")] = False,
     root: Root = HERE,
 ) -> None:
-    """Show the runs, resume states and frozen starts that no plan of these files needs; with --yes, remove them."""
+    """Show runs, resume states and frozen starts that the plans of these files do not need; with --yes, remove them."""
     from dropnas.config import read_parameters
     from dropnas.pipeline.plan import make_plan
     from dropnas.pipeline.starts import starts

@@ -1,8 +1,8 @@
 """Reads a parameter file into frozen, typed configurations.
 
 A parameter file says what to run, and at what size; `dropnas.pipeline.plan` determines the runs. The configuration
-classes are declared with their stages. Here they are joined, read from YAML, and checked by pydantic: unknown keys,
-wrong types and values out of range raise an error that names the file and the field. The JSON Schema in
+classes are declared with their stages. This module combines them, reads them from YAML, and has pydantic check them:
+unknown keys, wrong types and values out of range raise an error that names the file and the field. The JSON Schema in
 `workflow/schemas/` is made from the same classes.
 """
 
@@ -91,7 +91,7 @@ class Looks:
         return self.looks if self.looks[-1] == self.most else (*self.looks, self.most)
 
 
-Seeds = Annotated[  # the tags limit errors to the form that the file uses
+Seeds = Annotated[  # with the tags, pydantic reports errors only for the form that the file uses
     Annotated[Count, Tag("[number]")] | Annotated[Looks, Tag("[looks]")],
     Discriminator(lambda value: "[looks]" if isinstance(value, dict | Looks) else "[number]"),
 ]
@@ -133,7 +133,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A user's own architecture, which is retrained, transferred, counted and drawn like a published one.
+    """A user's own architecture, which is retrained, transferred, measured and drawn like a published one.
 
     Attributes:
         label: name of the architecture in the tables.
@@ -184,17 +184,17 @@ class Parameters:
     """A parameter file.
 
     Attributes:
-        profile: name of the results' folder, shown in every table.
+        profile: name of the results folder; it is shown in every table.
         description: the purpose of this file, in a sentence or two.
         reproduction: whether protocol and data are the paper's, so that results may be compared with the paper.
         datasets: for each of the paper's data sets (`cifar10`, `cifar100`, `imagenet`), the data set to use.
-        seeds: number of searches of each setting, with seeds 0, 1, …. With `{looks: [3, 5], most: 8}` instead, every
+        seeds: number of searches for each setting; their seeds are 0, 1, …. With `{looks: [3, 5], most: 8}`, every
             setting starts with 3 seeds. As long as it is undecided, it is extended to 5 and then to 8 (docs/ladder.md).
-        seeds_of: number of seeds of a table or figure, by its name, if it differs from `seeds`.
-        seeds_at: number of seeds of an experiment, if it differs from `seeds`; the key is the folder of its first
-            training.
-        look: the look of `seeds.looks` that this file starts; `run` writes it, together with `seeds_at`.
-        best_of_seeds: whether to make the runs that need the best of several seeds: augmented retrainings, ImageNet,
+        seeds_of: maps the name of a table or figure to its number of seeds, if this differs from `seeds`.
+        seeds_at: maps the folder of an experiment's first training to its number of seeds, if this differs from
+            `seeds`.
+        look: the look of `seeds.looks` to start. `run` sets this key, together with `seeds_at`.
+        best_of_seeds: whether to perform the runs that need the best of several seeds: augmented retrainings, ImageNet,
             Figures 3 and 5.
         retrainings: number of retrainings of each genotype. The first one has the seed of its search.
         tables: tables to build. Tables of published cells and of the baselines can also be built on request.
@@ -208,8 +208,8 @@ class Parameters:
         spaces: the user's own search spaces.
         published: published architectures that are retrained as baselines; empty means all.
         architectures: the user's own architectures, which are retrained in addition to the published ones.
-        search: settings of the searches. A setting that differs from its default applies to all methods. If a setting
-            has its default, each method uses the value that its authors chose.
+        search: settings of the searches. A setting that differs from its default applies to all methods. For a
+            setting that keeps its default, each method uses the value that its authors chose.
         derive: settings of the derivation of genotypes.
         retrain: settings of the retrainings on CIFAR.
         clusters: settings of the feature clusters of Figures 1 and 4.

@@ -6,8 +6,8 @@ reached.
 
 Design choices: every test is one-sided in the direction of the claim. The same test in the opposite direction decides
 whether the claim is contradicted. A claim about several comparisons holds only if each of them is significant. This
-needs no correction (intersection-union test): a false claim has a false comparison, and that one would have to be
-significant too. In the opposite direction, one significant comparison is enough to contradict the claim, so these
+needs no correction (intersection-union test): a false claim includes a false comparison, which would have to be
+significant as well. In the opposite direction, one significant comparison is enough to contradict the claim, so these
 p-values are corrected by Holm's method. The same functions test our runs and the paper's printed means, so the same
 standard applies to both.
 """
@@ -63,7 +63,7 @@ def correlation_higher(first: float, first_n: int, second: float, second_n: int 
 
     Args:
         first, second: Pearson correlation coefficients, between -1 and 1.
-        first_n, second_n: numbers of points; `second_n` is None if `second` is a fixed number.
+        first_n, second_n: number of points behind each coefficient; `second_n` is None if `second` is a fixed number.
 
     Raises a ValueError if a coefficient is outside [-1, 1].
     """

@@ -1,9 +1,9 @@
-"""Compares two means, or a contrast of several, from their summaries: Welch's test, interval, equivalence.
+"""Compares two means, or a contrast of several, by Welch's test, a confidence interval and an equivalence test.
 
 Design choices: the paper prints n, mean and standard deviation, so no function here needs the values of individual
-runs. Variances are never pooled, because the errors of different methods vary differently. All results come from one
-estimate with its standard error and degrees of freedom (Welch-Satterthwaite), so the test, the interval and the
-equivalence test never contradict each other.
+runs. Variances are never pooled, because the errors of different methods have different variances. All results come
+from one estimate with its standard error and degrees of freedom (Welch-Satterthwaite), so the test, the interval and
+the equivalence test never contradict each other.
 
 Welch's approximation is too optimistic in the far tails that Holm's correction uses. Suppose that our standard
 deviation is three times the paper's, and that a table of twelve cells contains no true difference. The table would then
@@ -31,7 +31,7 @@ OPTIMISM = 3  # degrees of freedom to subtract, because Welch's formula gives to
 
 @dataclass(frozen=True)
 class Sample:
-    """The summary of the runs behind a mean: number, mean, and standard deviation (n - 1).
+    """The number of runs behind a mean, the mean, and the standard deviation (n - 1).
 
     Raises:
         ValueError: there are fewer than two runs, the standard deviation is negative, or a number is not finite.
@@ -88,7 +88,7 @@ class Comparison:
 
     difference: float  # our number minus the paper's, in their common unit
     # the 95 % confidence interval of the difference, not corrected for multiple comparisons. It is None if no sample
-    # has any spread. In the comparison of a lowest error, it is also None if the standard deviations differ too much
+    # has any spread. If lowest errors are compared, it is also None if the standard deviations differ too much
     interval: tuple[float, float] | None
     p_differs: float  # two-sided p-value of the difference
     p_agrees: float  # p-value of equivalence within the margin
@@ -114,7 +114,7 @@ def contrast(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
 
     Args:
         samples: at least one sample.
-        weights: one for each sample; (1, -1) is Welch's comparison of two.
+        weights: the weight of each mean; (1, -1) gives the difference of two means.
 
     Raises a ValueError if the numbers of weights and samples differ.
     """
@@ -127,7 +127,7 @@ def contrast(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
 
 
 def difference(first: Sample, second: Sample) -> Estimate:
-    """The first mean minus the second: Welch's estimate with reduced degrees of freedom."""
+    """Estimate the first mean minus the second, with Welch's degrees of freedom reduced by `cautious`."""
     estimate = contrast((first, second), (1.0, -1.0))
     return replace(estimate, freedom=float(cautious(estimate.freedom, min(first.n, second.n))))
 

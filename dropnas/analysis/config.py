@@ -17,7 +17,7 @@ class ClustersConfig:
         features: features to cluster: `maps` concatenates the feature maps of all images, `means` averages them over
             the images.
         clusters: number of K-means clusters.
-        seed: seed for the choice of images and for K-means. The key `seeds` of a parameter file sets it.
+        seed: seed for the choice of images and for K-means. A plan sets it to the seed of the search.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

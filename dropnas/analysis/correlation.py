@@ -1,12 +1,12 @@
 """The correlation stage: does the weight p of Eq. 1 predict how good an operation is on its own (Figure 5)?
 
-Design choices: the "predicted alpha" of Figure 5 is between 0.10 and 0.16, around 1/8. It is therefore p of Eq. 1, a
-softmax over all eight operations (Section 5.5). The stand-alone accuracy is the best test accuracy over all epochs, as
-everywhere in the paper; the accuracy of the final epoch is also recorded. Seven points are few, so Pearson's and
-Spearman's coefficients have 95 % intervals. Both intervals use Fisher's z. For Spearman's rho, the variance of z is
-(1 + rho^2 / 2) / (n - 3), as derived by Bonett and Wright (2000). A coefficient of ±1 has no interval: Fisher's z is
-infinite, and an interval of width zero would claim certainty. Spearman's p-value comes from a permutation test, because
-the usual t approximation needs many points. The test is exact for up to EXACT permutations.
+Design choices: the "predicted alpha" of Figure 5 is between 0.10 and 0.16, around 1/8. It must therefore be p of Eq. 1,
+a softmax over all eight operations (Section 5.5). The stand-alone accuracy is the best test accuracy over all epochs,
+as everywhere in the paper; the accuracy of the final epoch is also recorded. Because there are only seven points,
+Pearson's and Spearman's coefficients are given with 95 % intervals. Both intervals use Fisher's z. For Spearman's rho,
+the variance of z is (1 + rho^2 / 2) / (n - 3), as derived by Bonett and Wright (2000). A coefficient of ±1 has no
+interval: Fisher's z is infinite, and an interval of width zero would claim certainty. Spearman's p-value comes from a
+permutation test, because the usual t approximation needs many points. The test is exact for up to EXACT permutations.
 """
 
 import math

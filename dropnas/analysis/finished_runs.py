@@ -26,7 +26,7 @@ class FinishedRun:
     stage: str
     device: str  # model of the GPU or CPU
     seconds: float  # total computing time, including all interrupted attempts
-    data: str  # name of the first input, without the identity at its end; for a training, the data set
+    data: str  # name of the first input, without its identity suffix; the first input of a training is its data set
 
     @property
     def name(self) -> str:

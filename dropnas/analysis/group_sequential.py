@@ -122,7 +122,7 @@ def boundaries(levels: Sequence[float] | Array, fractions: Sequence[float]) -> A
 def exits(
     low: Sequence[float], high: Sequence[float], fractions: Sequence[float], drift: float = 0.0
 ) -> tuple[Array, Array]:
-    """For each look, the probabilities that z crosses the lower or the upper boundary there for the first time.
+    """For each look, the probabilities that z crosses the lower or the upper boundary at this look, but not before.
 
     The mean of the z statistic is drift · √fraction.
 
@@ -149,7 +149,7 @@ def nominal_levels(level: float, fractions: tuple[float, ...]) -> tuple[float, .
 
 @cache
 def _table(fractions: tuple[float, ...]) -> tuple[Array, Array]:
-    """Overall levels of designs, expressed as z in increasing order, and the boundaries of these designs."""
+    """A grid of overall levels, given as z in increasing order, and the boundaries of the designs with these levels."""
     levels = np.linspace(-ndtri(LARGEST_LEVEL), -ndtri(SMALLEST_LEVEL), LEVEL_STEPS)
     return levels, boundaries(ndtr(-levels), fractions)
 

@@ -1,4 +1,4 @@
-"""Decides at an interim look, from means and deviations, which questions are answered, continued, or given up.
+"""Decides at an interim look which questions are answered, which stay open, and which are given up.
 
 The same code judges the real reproduction and ten thousand simulated ones. Arrays therefore have an axis for the
 reproductions, of length 1 for the real one. Comparisons with printed means are decided by Welch's test and an
@@ -9,10 +9,10 @@ seeds, divided by the largest number. The paper's runs are the same at every loo
 more strongly correlated than the boundaries assume. This makes the tests conservative.
 
 An undecided question is given up if its conditional power is below one in five: then even the largest number of seeds
-is unlikely to decide it. All other undecided questions continue. The conditional power assumes that the current trend
-continues. Its standard deviation is pooled from ours and the expected one. This rule changes no error rate, because the
-boundaries do not depend on it. A question that was given up is therefore judged again if its experiments get further
-seeds for another question.
+is unlikely to decide it. All other undecided questions stay open. The conditional power assumes that the current trend
+continues, and uses a standard deviation pooled from our runs and the prior. This rule changes no error rate, because
+the boundaries do not depend on it. A question that was given up can therefore be judged again if another question
+requires more seeds of the same experiments.
 """
 
 from dataclasses import dataclass, replace
@@ -71,7 +71,7 @@ class QuestionArrays:
 
     @cached_property
     def of_paper(self) -> Array:
-        """How many runs of the paper each printed number is the mean of."""
+        """The number of the paper's runs over which each printed mean is taken."""
         return self._of_numbers("of")
 
     @cached_property
@@ -115,7 +115,7 @@ class LookState:
     """The state after a look. In all arrays, the second-to-last axis is the reproduction."""
 
     look: int  # index of the last look; 0 is the first
-    present: Flags  # experiments that have the seeds of this look
+    present: Flags  # whether each experiment was run with all seeds of this look
     seeds: NDArray[np.int64]  # number of seeds of each experiment; an experiment that missed a look gets no later seeds
     # one-sided p-values of each number over all looks, shape [4, reproductions, numbers]: for a difference above 0,
     # below 0, above -margin, and below the margin
@@ -123,7 +123,7 @@ class LookState:
     # lower, higher: one-sided p-values of each contrast over all looks, for a value below 0 and for a value above 0
     lower: Array
     higher: Array
-    # differs, agrees: p-values of a difference and of equivalence for each number, corrected over its table
+    # differs, agrees: for each number, the p-values of a difference and of equivalence, Holm-corrected within its table
     differs: Array
     agrees: Array
     number_since: NDArray[np.int64]  # index of the look that decided each number; -1 means undecided
@@ -262,7 +262,7 @@ def _judge_claims(asked: QuestionArrays, now: LookState, means: Array, stds: Arr
 def _claims_present(asked: QuestionArrays, now: LookState) -> Flags:
     """Whether each claim has all the data that it needs at this look.
 
-    A contrast needs the seeds of this look in all its experiments, unless it is already significant.
+    A contrast that is already significant needs no more data. Any other contrast needs all seeds of this look.
     """
     lacking = _lacking(asked, now) & (now.lower > LEVEL)
     found = np.ones_like(now.claim_open)
@@ -272,21 +272,21 @@ def _claims_present(asked: QuestionArrays, now: LookState) -> Flags:
 
 
 def _lacking(asked: QuestionArrays, now: LookState) -> Flags:
-    """Whether a contrast has an experiment without the seeds of this look."""
+    """For each contrast, whether any of its experiments lacks seeds of this look."""
     return np.asarray((~now.present).astype(float) @ (asked.weights != 0).T > 0)
 
 
 def _pooled(asked: QuestionArrays, stds: Array, n: int) -> Array:
-    """Compute the standard deviations to expect at a later look.
+    """Compute the standard deviations that are expected at later looks.
 
-    They are pooled from ours and the prior ones, weighted by their degrees of freedom.
+    Our variances and the prior variances are pooled, weighted by their degrees of freedom.
     """
     prior, freedom = (np.array([getattr(one, name) for one in asked.questions.priors]) for name in ("std", "freedom"))
     return np.asarray(np.sqrt(((n - 1) * stds**2 + freedom * prior**2) / (n - 1 + freedom)))
 
 
 def _open_in_family(asked: QuestionArrays, shown: Flags) -> Array:
-    """The divisor that Holm's correction applies to the level of the numbers that are not yet significant."""
+    """For each number, Holm's divisor of the level: how many tests of its table are not yet significant."""
     found = np.ones(shown.shape)
     for family in asked.families:
         found[:, family] = np.maximum(1, (~shown[:, family]).sum(axis=1))[:, None]

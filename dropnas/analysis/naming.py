@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 
 def numbered(operations: Sequence[str]) -> list[str]:
-    """The names in their order; repeated names get a number: `skip_connect 1`, `skip_connect 2`."""
+    """Number the names that occur more than once (`skip_connect 1`, `skip_connect 2`), keeping the order."""
     several = {name for name, count in Counter(operations).items() if count > 1}
     seen: Counter[str] = Counter()
     names = []

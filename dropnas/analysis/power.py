@@ -18,7 +18,7 @@ def smallest(questions: Questions, stds: Array, n: int) -> list[list[float]]:
 
     Args:
         stds: standard deviation over seeds, for each experiment.
-        n: number of seeds of each experiment, at least two, without interim looks.
+        n: number of seeds of each experiment, at least two; there are no interim looks.
     """
     asked = QuestionArrays.of(questions, (n,))
     error = np.sqrt(stds**2 @ (asked.weights**2).T / n)

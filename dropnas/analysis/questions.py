@@ -45,7 +45,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Prior:
-    """The expectation for an experiment before it is run."""
+    """The errors that are expected of an experiment before it is run."""
 
     mean: float  # expected error
     std: float  # expected standard deviation over seeds (n - 1)

@@ -36,7 +36,7 @@ def simulate(
     """Draw reproductions and judge all their looks.
 
     Args:
-        paper: may replace the printed numbers with different ones for each reproduction.
+        paper: function that draws the printed numbers of each reproduction; the default keeps those of the paper.
     """
     asked, blocks = QuestionArrays.of(questions, schedule), []
     for first in range(0, count, BLOCK):

@@ -1,6 +1,6 @@
 """The trajectory of a search: how its alphas changed over the epochs, from history.json. Pure functions without torch.
 
-The paper shows only the end of a search. The epochs show how one-level DARTS ends up with its skip-connects (Section
+The paper shows only the end of a search. The epochs show how one-level DARTS ends up with many skip-connects (Section
 4.2). Genotypes are derived by the method's own rule if it has one, and from the raw alphas otherwise, as in the log of
 the search.
 """
@@ -35,7 +35,7 @@ class ByAlpha:
 
 @dataclass(frozen=True)
 class CellTrajectory:
-    """One kind of cell over the epochs; every sequence has one entry for each epoch."""
+    """The development of the normal or the reduction cell; every sequence has one entry for each epoch."""
 
     # the weights of Eq. 1, shape (epochs, edges, operations); the weight of a pruned operation is 0
     p: NDArray[np.float64]

@@ -38,7 +38,7 @@ class JudgedComparison:
     """A comparison with its verdict."""
 
     comparison: Comparison
-    # p_differs, p_agrees: p-values corrected over the table
+    # p_differs, p_agrees: p-values, Holm-corrected within the table
     p_differs: float
     p_agrees: float
     verdict: Verdict  # agrees, differs or undecided
@@ -66,7 +66,7 @@ def _verdict(p_differs: float, p_agrees: float) -> Verdict:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Correct p-values by Holm's method along the last axis, so that they can be compared with the level itself.
+    """Correct p-values by Holm's method along the last axis. Compare the results with the uncorrected level.
 
     Raises a ValueError if a p-value is outside [0, 1] or NaN.
     """

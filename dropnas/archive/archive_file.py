@@ -20,7 +20,7 @@ from dropnas.errors import DropnasError
 from dropnas.runs.files import write_bytes
 
 SUMS = "SHA256SUMS"
-PARAMETERS = "parameters.yaml"  # in the folders of plans and of results
+PARAMETERS = "parameters.yaml"  # a file in the folder of a plan and in the folder of results
 RESULTS_FOLDER = "results"
 SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 EARLIEST_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
@@ -103,7 +103,7 @@ def _damage_reported(file: Path) -> Iterator[None]:
     try:
         yield
     except FAULTS as error:
-        if getattr(error, "filename", None):  # the file cannot be opened, which the command line reports
+        if getattr(error, "filename", None):  # the file cannot be opened; the command line reports this error
             raise
         raise DropnasError(f"is not an archive, or is damaged ({error})", where=file, remedy=DOWNLOAD_AGAIN) from error
 

@@ -30,7 +30,7 @@ def comparison(first: str, second: str, root: Path, *, as_json: bool) -> str:
         as_json: whether to return JSON.
 
     Raises:
-        DropnasError: a source is of none of these kinds, a store has several profiles, or a file cannot be read.
+        DropnasError: a source is none of the above, a store has several profiles, or a file cannot be read.
     """
     (a, ours), (b, theirs) = _read(first, root), _read(second, root)
     frame, notes = compare(a, b), protocol_lines((a.profile, b.profile), ours, theirs)

@@ -1,7 +1,7 @@
 """Packs a reproduction into one file for publication: results, frozen plan, metadata and runs (without weights).
 
 Design choices: every run is checked against its manifest and its name, and a damaged run raises an error. The receipts
-of the runs (`run.json`) are made from the manifests. The same store gives the same bytes.
+of the runs (`run.json`) are made from the manifests. The same store always gives the same bytes.
 """
 
 import json
@@ -45,7 +45,7 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
 
     Args:
         source: a parameter file, or a frozen plan (`plans/<id>` below the root). For the parameter file of a sequential
-            plan, the newest look is packed.
+            plan, the latest look is packed.
         root: root folder of the store.
         out: the file to write; None means `<profile>.crate.zip` in the root.
         cost_of: computes the device-hours of a plan, for the page.

@@ -30,7 +30,7 @@ def rebuild(
         targets: tables and figures to summarise; empty means all.
 
     Returns:
-        The message of `publish`, and whether the results equal those of the archive.
+        A report: the summary from `publish`, and whether the results equal those of the archive.
 
     Raises:
         DropnasError: the archive was edited, or a table cannot be computed.

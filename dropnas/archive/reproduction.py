@@ -64,8 +64,8 @@ class Reproduction:
     Attributes:
         plan: folder of the frozen plan; all folders here are relative to the store's root.
         planned: number of runs in the plan.
-        records: for each finished run, the entry `run` of its manifest; the keys are the folders of the runs. The
-            inputs of a run come before the run.
+        records: maps the folder of each finished run to the entry `run` of its manifest. The inputs of a run precede
+            the run.
         verdict: a sentence on the outcome of the paper's claims.
     """
 
@@ -83,7 +83,7 @@ class Reproduction:
 
     @property
     def summary(self) -> str:
-        """The content and the outcome, in a few sentences."""
+        """What the archive contains, and the outcome of the reproduction, in a few sentences."""
         return (
             f'Reproduction of the paper "{self.paper.title}". {len(self.records)} of {self.planned} planned '
             f"runs, without weights and images, with the results and the frozen plan. {self.verdict}"

@@ -50,10 +50,10 @@ class Unpacked:
 
 
 def unpack(archive: Archive, root: Path) -> Unpacked:
-    """Move the content of an archive into a store, which may be new. Runs that are already there do not change.
+    """Move the content of an archive into a store, which may be new. Existing runs are left unchanged.
 
     Raises:
-        DropnasError: the archive is damaged or was edited, or one of its runs is in the store with another manifest.
+        DropnasError: the archive is damaged or was edited, or the store has one of its runs with another manifest.
     """
     store = Store(root)
     with staging(store) as staged:
@@ -76,7 +76,7 @@ def _plan(archive: Archive, staged: Path) -> tuple[Path, Content]:
     folder = next(iter(folders), "")
     if len(folders) != 1 or not PLANS.fullmatch(folder):
         raise DropnasError("does not contain exactly one frozen plan", where=archive.file, remedy=DOWNLOAD_AGAIN)
-    for name in archive.sums:  # the hash in a frozen plan's name does not cover the markers of jobs and bytecode
+    for name in archive.sums:  # the hash in a frozen plan's name covers neither job markers nor bytecode
         if name.startswith(f"{folder}/{DONE_FOLDER}/") or (name.startswith(folder) and "__pycache__" in name):
             raise DropnasError(f"{name} does not belong in a frozen plan", where=archive.file, remedy=DOWNLOAD_AGAIN)
     check(staged / folder)
@@ -121,7 +121,7 @@ def _require_none_other(runs: Sequence[SharedRun], store: Store) -> None:
 
 
 def _shown(folder: Path, plan: Content, there: set[str]) -> tuple[list[Spec], list[str]]:
-    """Split the archive's tables and figures: specs of those that the installed code can compute, names of the others.
+    """Return specs of the tables and figures that the installed code can compute, and the names of the others.
 
     The installed code can compute a spec if the id in its name matches the code and the content of the spec.
     """

@@ -1,4 +1,4 @@
-"""architectures.json: the size of the published architectures, counted for each architecture and table."""
+"""architectures.json: the size of each published architecture, with one entry for each table."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ class Counted:
 
     architecture: str  # its id
     name: str
-    table: str  # the table that prints it
+    table: str  # the table that contains it
     network: str  # the network of that table: `cifar10`, `cifar100` or `imagenet`
     printed: dict[str, Any]  # the numbers that the paper prints, as in published.yaml; `params_m` is in 10^6
     # number of weights without the auxiliary tower; the weights of squeeze-and-excitation are included only if
@@ -41,7 +41,7 @@ class CountsFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> dict[str, Any]:
-        """Put the list into the only field."""
+        """Make the list the value of `counts`, the only field."""
         return {"counts": values}
 
     def values(self) -> Any:

@@ -25,6 +25,6 @@ class FigureFile(JsonFile):
     # hardware, data: distinct device models and data sets of its trainings
     hardware: tuple[str, ...]
     data: tuple[str, ...]
-    n: tuple[int, int]  # smallest and largest number of runs of a series
+    n: tuple[int, int]  # smallest and largest number of runs in a series
     panels: dict[str, Any]  # the plotted values; their form depends on the figure
     facts: FigureFacts  # the numbers as text, for readers who cannot see the picture

@@ -19,7 +19,7 @@ class GenotypeFile(JsonFile):
 
     # normal, reduce: edges (operation, predecessor), two for each node, in the order of the nodes
     normal: tuple[Edge, ...]
-    # normal_concat, reduce_concat: the nodes whose outputs are concatenated to the cell's output
+    # normal_concat, reduce_concat: the nodes whose outputs are concatenated to form the cell's output
     normal_concat: tuple[int, ...]
     reduce: tuple[Edge, ...]
     reduce_concat: tuple[int, ...]

@@ -21,7 +21,7 @@ FURTHER = "further"  # the field for all unknown keys
 
 
 class JsonFile:
-    """A file of a run. Subclasses are frozen dataclasses whose fields are the keys of the file.
+    """A JSON file of a run. Subclasses are frozen dataclasses whose fields are the keys of the file.
 
     A field with the default None is left out of the file if it is None. A field `further` holds all keys that are not
     fields of the class; a class with this field calls `gathered` in `as_fields`.
@@ -72,7 +72,7 @@ class JsonFile:
 
     @classmethod
     def of_values(cls, values: Any, where: object) -> Self:
-        """Check values parsed from JSON, and make the object. In errors, `where` names the origin of the values.
+        """Check values parsed from JSON, and create the object. In errors, `where` names the origin of the values.
 
         Raises a DropnasError if a field is wrong; the error names the first one.
         """

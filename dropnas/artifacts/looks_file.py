@@ -10,20 +10,20 @@ from dropnas.artifacts.verdicts_file import Interval
 
 @dataclass(frozen=True)
 class LookedNumber:
-    """A printed mean after the looks so far."""
+    """The comparison with a printed mean, after the looks so far."""
 
     # table, row, column: keys of the cell
     table: str
     row: str
     column: str
     verdict: str  # agrees, differs or undecided
-    look: int  # number of the look that decided or stopped the question, otherwise of the last look; 0 if none
+    look: int  # number of the look that decided or stopped the question, or else of the last look; 0 if none
     seeds: int  # number of seeds at that look
     when: str  # what happened at that look, in words
     difference: float | None  # ours minus the paper's at that look
     unbiased: float | None  # the median-unbiased estimate of the difference
     interval: Interval | None  # repeated 95 % confidence interval, valid over all looks
-    # p_differs, p_agrees: p-values over all looks, corrected over the table
+    # p_differs, p_agrees: p-values over all looks, Holm-corrected within the table
     p_differs: float
     p_agrees: float
 
@@ -42,7 +42,7 @@ class LookedContrast:
 
 @dataclass(frozen=True)
 class LookedClaim:
-    """A claim after the looks so far; fields as in `LookedNumber`."""
+    """The decision on a claim after the looks so far; fields as in `LookedNumber`."""
 
     id: str
     claim: str
@@ -66,7 +66,7 @@ class LooksFile(JsonFile):
     looks: tuple[int, ...]  # number of seeds at each look; the last one is the largest
     parameters: str  # checksum of the settings, which must not change once results have been seen
     judged: int = 0  # number of looks judged so far
-    # names of the training folders that the judged looks used, by experiment, in the order of the seeds
+    # for each experiment, the names of the training folders that the judged looks used, in the order of the seeds
     trainings: Mapping[str, tuple[str, ...]] | None = None
     numbers: tuple[LookedNumber, ...] = ()
     claims: tuple[LookedClaim, ...] = ()

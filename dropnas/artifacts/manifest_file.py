@@ -15,7 +15,7 @@ class ManifestFile(JsonFile):
     FILE: ClassVar[str] = MANIFEST
 
     run: dict[str, Any]  # everything that determined the run, including its `id`
-    files: dict[str, str]  # the sha256 of each file by its path in the folder
+    files: dict[str, str]  # the sha256 of each file; the keys are paths in the folder
 
     def __post_init__(self) -> None:
         if not isinstance(self.run.get("id"), str):

@@ -16,7 +16,7 @@ class TableNumber:
     row_label: str
     column: str
     column_label: str
-    quantity: str  # name of the quantity, with its convention or epoch
+    quantity: str  # name of the quantity, including its counting convention or epoch
     source: str  # the line of the table that shows the number (`dropnas.report.table.Line`); empty if none does
     # ours: our number as shown in the table. The fields from ours_mean to ours_values are its statistics over n values
     ours: str = ""

@@ -9,7 +9,7 @@ from dropnas.errors import DropnasError
 
 @dataclass(frozen=True)
 class NetworkFile(JsonFile):
-    """The shape of an evaluation network, which can be built again from this shape and the genotype.
+    """The shape of an evaluation network. With the genotype, it is enough to rebuild the network.
 
     Raises a DropnasError if a value is invalid.
     """

@@ -22,7 +22,7 @@ class CellVerdict:
     column_label: str
     quantity: str  # name of the quantity that we compare
     kind: NumberKind  # a `mean` over seeds, the `best` of eight, or a `single` training
-    # ours_text, paper_text: the compared numbers, in the digits of the table
+    # ours_text, paper_text: the compared numbers, as text with the number of digits that the table uses
     ours_text: str
     paper_text: str
     n: int  # number of our trainings
@@ -32,7 +32,7 @@ class CellVerdict:
     std: float | None
     difference: float | None  # ours minus the paper's in percentage points; None if it would be meaningless
     interval: Interval | None  # its 95 % confidence interval
-    # p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table
+    # p_differs, p_agrees: p-values of a difference and of equivalence, Holm-corrected within the table
     p_differs: float | None
     p_agrees: float | None
     verdict: str
@@ -57,7 +57,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Decided:
-    """The decision on a claim by one source of numbers."""
+    """The decision on a claim, based on one set of numbers."""
 
     outcome: str
     detail: str  # the numbers behind the outcome, in one line
@@ -72,13 +72,13 @@ class ClaimResult:
     claim: str  # the claim in one line
     where: str  # its place in the paper
     test: str  # the test that decides it, in words
-    # outcome, detail, comparisons: the decision by the lowest test errors of our runs, as in the paper
+    # outcome, detail, comparisons: the decision based on the lowest test errors of our runs, as in the paper
     outcome: str
     detail: str
     comparisons: tuple[Compared, ...]
     comparable: bool  # whether our runs may be compared with the paper; False if their data or sizes differ
-    by_final_epoch: Decided | None = None  # the decision by our final test errors; None if they are not tested
-    by_paper: Decided | None = None  # the decision by the paper's printed numbers; None if it prints none
+    by_final_epoch: Decided | None = None  # the decision based on our final test errors; None if they are not tested
+    by_paper: Decided | None = None  # the decision based on the paper's printed numbers; None if it prints none
 
 
 @dataclass(frozen=True)

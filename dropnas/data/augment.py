@@ -67,7 +67,7 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
     Args:
         images: uint8 (B, 3, H, W).
-        mean, std: mean and standard deviation of each channel, (3,). The result has their dtype.
+        mean, std: mean and standard deviation of each channel, (3,). The result has the dtype of `mean`.
     """
     return _normalised(images.to(mean.dtype), mean, std)
 

@@ -72,7 +72,7 @@ class _Listed:
 
 @cache
 def _listed(policy: Policy) -> _Listed:
-    from torchvision.transforms import AutoAugment, AutoAugmentPolicy  # late, because few trainings need it
+    from torchvision.transforms import AutoAugment, AutoAugmentPolicy  # imported late, because few trainings need it
 
     published = AutoAugment(AutoAugmentPolicy(policy)).policies  # pairs of (operation, probability, level or None)
     signed = [

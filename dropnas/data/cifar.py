@@ -47,7 +47,7 @@ class CifarArchive:
         """Read both splits of the archive. It is downloaded unless `path` names a local archive or folder.
 
         Raises:
-            DropnasError: the archive is missing, cannot be downloaded, is damaged, or has another checksum.
+            DropnasError: the archive is missing, cannot be downloaded, is damaged, or has the wrong checksum.
         """
         local, mirror = workspace.location or config.path, config.mirror or BASE_URL
         path = find(Path(local), self) if local else download(self, workspace.scratch, workspace.progress, mirror)
@@ -209,14 +209,14 @@ def download(archive: CifarArchive, folder: Path, progress: Callable[[str], None
     try:
         require_md5(partial, archive.md5, archive.filename)
     except DropnasError:
-        partial.unlink()  # a wrong file cannot be continued
+        partial.unlink()  # a download that turned out to be wrong cannot be continued
         raise
     os.replace(partial, target)
     return target
 
 
 def _fetch(url: str, partial: Path) -> None:
-    """Download a URL to a file, or only the bytes that the file does not have yet if the server supports it."""
+    """Download a URL to a file. If the file exists and the server supports it, download only the missing bytes."""
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:

@@ -39,7 +39,7 @@ class PaperDataset(KnownDataset):
     search_days: float = 0.0  # cost of the authors' search on this data set, in V100 days; 0 if not reported
 
 
-# Every data set by its name in a parameter file. To add one, write a module that reads it and add an entry here.
+# The data sets, by their names in a parameter file. To add one, write a module that reads it and add an entry here.
 DATASETS: dict[str, KnownDataset] = {
     "cifar10": PaperDataset(
         {"torchvision": "dropnas.data.cifar:CIFAR10_ARCHIVE", "parquet": "dropnas.data.parquet:CIFAR10_SHARDS"},

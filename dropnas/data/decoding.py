@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-COMPONENTS = (1, 3)  # JPEGs with this many components (grey or colour) are decoded alike by both decoders
+COMPONENTS = (1, 3)  # numbers of components (grey or colour) for which both decoders give the same pixels
 
 
 def decode(data: bytes) -> Tensor:

@@ -18,7 +18,7 @@ from dropnas.data.splits import Arrays, Labelled
 from dropnas.errors import DropnasError
 
 PER_CLASS = 174
-TEST_EVERY = 5  # one in five of a class is a test image
+TEST_EVERY = 5  # every fifth image of a class is a test image
 ENLARGEMENT = 28  # 8 * 28 = 224
 TRAIN_PAIRS, TEST_PAIRS = 60, 20  # for each of the 100 classes
 DIGITS_FILE = "sklearn/datasets/data/digits.csv.gz"  # read as a file, since importing scikit-learn takes two seconds

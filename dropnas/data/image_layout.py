@@ -2,10 +2,10 @@
 
 Design choices: the expected layout is `train/<class>/<image>` and `val/<class>/<image>`, below any number of common
 folders; `training/` and `validation/` are accepted too. ImageNet is distributed with a flat `val/`, whose labels
-`dropnas.data.validation_labels` finds, and a flat `test/` without labels, which is ignored. A `test/` with classes is
-used if there is no `val/`. A source without these folders has one split, `<class>/<image>`, which serves for training
-and testing; dataset.json records this (`test_is_train`). Classes are numbered by their sorted names, as is usual for
-WordNet ids.
+`dropnas.data.validation_labels` finds, and a flat `test/` without labels, which is ignored. A `test/` with class
+folders is used if there is no `val/`. A source without these folders has one split, `<class>/<image>`, which serves for
+training and testing; dataset.json records this (`test_is_train`). Classes are numbered by their sorted names, as is
+usual for WordNet ids.
 """
 
 from collections import Counter, defaultdict
