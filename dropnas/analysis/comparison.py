@@ -7,7 +7,7 @@ equivalence test never contradict each other.
 
 Welch's approximation is too optimistic in the far tails that matter for Holm's correction. Suppose that our standard
 deviation is three times the paper's, and that a table of twelve cells contains no true difference. The probability that
-the table shows a difference would then be 6 % if both sides have eight runs, 9 % if we have five, and about one half if
+the table shows a difference would then be 6 % if both sides have eight runs, 9 % if we have five, and one half if
 we have two. To compare two means, Welch's degrees of freedom are therefore reduced by three, but not below n - 1, where
 n is the size of the smaller sample. If n is less than five, n - 1 degrees of freedom are used (docs/verdicts.md). If no
 sample has any spread, p-values are 1 and there is no interval.
