@@ -52,7 +52,7 @@ def options(version: Version = False) -> None:
 
 
 def _share(root: Path) -> Path:
-    """If the store's folder is writable by its group, make the files of this process writable by the group, too."""
+    """If the store's folder is group-writable, make the files that this process creates group-writable as well."""
     if root.is_dir() and root.stat().st_mode & stat.S_IWGRP:
         os.umask(os.umask(0) & ~stat.S_IRWXG)
     return root
@@ -98,7 +98,7 @@ def _compute(stage: str, specs: Sequence[Path], root: Path) -> None:
     if STAGES[stage].trains:
         from dropnas.training.signals import obey
 
-        warned = obey()  # before the imports, which take seconds
+        warned = obey()  # called before the imports, because they take seconds
         from dropnas.doctor.examine import show_node
 
         show_node(root)
@@ -130,7 +130,7 @@ def _add_stage(name: str) -> None:
 
 
 for _name in STAGES:
-    if _name not in ("data", "transfer"):  # these two have further options
+    if _name not in ("data", "transfer"):  # these two have additional options and are defined below
         _add_stage(_name)
 
 
@@ -256,7 +256,7 @@ def watch(
     once: Annotated[bool, Option("--once", help="Show it once, even if runs are not finished.")] = False,
     root: Root = HERE,
 ) -> None:
-    """Watch a plan's runs until all are done: running and failed runs, remaining hours, last and next result."""
+    """Watch a plan's runs until all are done: show running and failed runs, remaining hours, last and next result."""
     from dropnas.monitor.display import show
     from dropnas.monitor.watch import Watch
     from dropnas.pipeline.freeze import read_plan
@@ -468,7 +468,7 @@ def results(
     if archived is not None:
         from dropnas.archive.rebuild import rebuild
 
-        named = [str(plan_source)] if plan_source else []  # an archive has one plan, so every argument is a table
+        named = [str(plan_source)] if plan_source else []  # an archive has one plan, so every argument is a target
         print(rebuild(archived, root, page_cost, _print, [*named, *(targets or ())]))
         return
     if plan_source is None:

@@ -33,7 +33,7 @@ from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
 
 DEFAULT_TABLES = tuple(name for name in names("table") if not TARGETS[name].on_request)
-# options in which the tables' methods differ, with the values that `search.options` may set for all methods
+# options that differ between the methods of the tables, with the values that `search.options` may set for all methods
 VARIED: dict[str, tuple[str, ...]] = {
     "rate_parameterised": (),
     "rate_non_parameterised": (),
@@ -77,7 +77,7 @@ class Looks:
 
     Attributes:
         looks: number of seeds at each look, in increasing order.
-        most: number of seeds of experiments that are still undecided after the last look.
+        most: final number of seeds of experiments that are still undecided after all of these looks.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -103,7 +103,7 @@ class Method:
 
     Attributes:
         label: name of the method in the tables.
-        strategy: `module:ATTRIBUTE` of its Strategy, or the name of a preset whose options it changes.
+        strategy: `module:ATTRIBUTE` of its Strategy, or the name of a preset to which `options` apply.
         options: keyword options of the strategy.
         search: settings of its searches that differ from those of the file.
     """
@@ -196,7 +196,7 @@ class Parameters:
         look: the look of `seeds.looks` to start. `run` sets this key, together with `seeds_at`.
         best_of_seeds: whether to perform the runs that need the best of several seeds: augmented retrainings, ImageNet,
             Figures 3 and 5.
-        retrainings: number of retrainings of each genotype. The first one has the seed of its search.
+        retrainings: number of retrainings of each genotype. The first one uses the seed of the search.
         tables: tables to build. Tables of published cells and of the baselines can also be built on request.
         figures: figures to build; `trajectories` shows the searches' alphas over the epochs.
         drop_rates: the drop path rates of Figure 2.
@@ -340,7 +340,7 @@ def _read_in(architecture: Architecture, file: Path) -> Architecture:
     genotype_file = file.parent / architecture.genotype
     try:
         exists = genotype_file.exists()
-    except (OSError, ValueError):  # the genotype is too long for a file name, or has a NUL character
+    except (OSError, ValueError):  # the genotype is too long for a file name, or contains a NUL character
         exists = False
     try:
         genotype = load_genotype(str(genotype_file) if exists else architecture.genotype)

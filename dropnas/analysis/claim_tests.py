@@ -82,7 +82,7 @@ def _fisher(coefficient: float) -> float:
 
 
 def counts_higher(first: Sequence[float], second: Sequence[float]) -> Decision:
-    """Test whether the first counts are higher on average, using a permutation test.
+    """Test whether `first` is higher than `second` on average, using a permutation test.
 
     The test is exact if neither group has more than eight counts.
     """

@@ -5,11 +5,11 @@ runs. Variances are never pooled, because the errors of different methods have d
 from one estimate with its standard error and degrees of freedom (Welch-Satterthwaite), so the test, the interval and
 the equivalence test never contradict each other.
 
-Welch's approximation is too optimistic in the far tails that Holm's correction uses. Suppose that our standard
-deviation is three times the paper's, and that a table of twelve cells contains no true difference. The table would then
-show a difference in 6 % of cases if both sides have eight runs, in 9 % if we have five, and in half of the cases if we
-have two. To compare two means, Welch's degrees of freedom are therefore reduced by three, but not below n - 1, where n
-is the size of the smaller sample. If n is less than five, n - 1 degrees of freedom are used (docs/verdicts.md). If no
+Welch's approximation is too optimistic in the far tails that matter for Holm's correction. Suppose that our standard
+deviation is three times the paper's, and that a table of twelve cells contains no true difference. The probability that
+the table shows a difference would then be 6 % if both sides have eight runs, 9 % if we have five, and one half if
+we have two. To compare two means, Welch's degrees of freedom are therefore reduced by three, but not below n - 1, where
+n is the size of the smaller sample. If n is less than five, n - 1 degrees of freedom are used (docs/verdicts.md). If no
 sample has any spread, p-values are 1 and there is no interval.
 """
 
@@ -25,7 +25,7 @@ from dropnas.analysis.summary import Summary, summarise
 
 CONFIDENCE = 0.95  # level of every interval
 POWER = 0.8  # power for which the smallest detectable difference is computed
-FEW_RUNS = 5  # number of runs below which Welch's degrees of freedom are useless in the tails
+FEW_RUNS = 5  # with fewer runs, Welch's degrees of freedom are far too high in the tails
 OPTIMISM = 3  # degrees of freedom to subtract, because Welch's formula gives too many in the tails
 
 

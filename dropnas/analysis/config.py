@@ -14,8 +14,8 @@ class ClustersConfig:
     Attributes:
         node, predecessor: the edge from state `predecessor` to node `node`; the paper uses E(0,2).
         images: number of random training images that pass through the trained supernet.
-        features: features to cluster: `maps` concatenates the feature maps of all images, `means` averages them over
-            the images.
+        features: the features to cluster. `maps` concatenates the feature maps of all images; `means` averages
+            them over the images.
         clusters: number of K-means clusters.
         seed: seed for the choice of images and for K-means. A plan sets it to the seed of the search.
     """

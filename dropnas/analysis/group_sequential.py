@@ -6,9 +6,9 @@ first, and all of the level at t = 1. The boundaries follow from the joint norma
 whose correlation at times s < t is √(s/t), by recursive numerical integration (Armitage, McPherson and Rowe). There are
 no lower boundaries for futility. The level holds even if sampling continues after a boundary is crossed.
 
-With few seeds, the statistic is not normal. A boundary is therefore used as a nominal level: at each look, the p-value
-of Welch's test is compared with the tail probability of the boundary (Jennison and Turnbull, Section 3.8, "significance
-level approach"). Simulated reproductions confirm that the level holds (docs/verdicts.md).
+With few seeds, the statistic is not normal. Each boundary is therefore converted to a nominal level: at each look, the
+p-value of Welch's test is compared with the tail probability of the boundary (Jennison and Turnbull, Section 3.8,
+"significance level approach"). Simulated reproductions confirm that the level holds (docs/verdicts.md).
 
 Design choices: everything is based on the p-value over all looks. It is the lowest level at which the design would
 have rejected by now. Holm's correction and intersection-union tests treat it like any other p-value. The
@@ -40,7 +40,7 @@ LEVEL_STEPS = 240
 
 
 def spent(level: Any, fractions: Any) -> Any:
-    """The type I error that a one-sided test may have spent by each time (Lan-DeMets, O'Brien-Fleming-like).
+    """The type I error that a one-sided test may spend up to each time (Lan-DeMets, O'Brien-Fleming-like).
 
     Args:
         level: significance level of the whole design, in (0, 1).
@@ -143,7 +143,7 @@ def exits(
 
 @cache
 def nominal_levels(level: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
-    """The nominal level of the one-sided test at each look of a design whose overall level is `level`."""
+    """For a design whose overall level is `level`, the nominal level of the one-sided test at each look."""
     return tuple(float(p) for p in ndtr(-boundaries([level], fractions)[0]))
 
 
@@ -212,7 +212,7 @@ def median_unbiased(
     unit = error * math.sqrt(times[-1])  # the difference that corresponds to a drift of 1
 
     def more_extreme(drift: float) -> float:
-        """The probability of a more extreme result, minus 0.5."""
+        """The probability of a more extreme result under this drift, minus 0.5."""
         above = exits([*(-b for b in bounds), -np.inf], [*bounds, z], times, drift)[1]
         return float(above.sum()) - 0.5
 

@@ -31,7 +31,7 @@ from dropnas.analysis.verdict import LEVEL, holm
 FUTILITY_POWER = 0.2  # conditional power below which a question gets no further seeds
 Flags = NDArray[np.bool_]
 NEVER = -1
-# for each of a number's four tests, the sign of its direction: above, below, above, below
+# signs of the four tests of a number, in the order of `_tails`: 1 for "above", -1 for "below"
 BOUNDARY_SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]
 
 
@@ -112,7 +112,7 @@ class QuestionArrays:
 
 @dataclass(frozen=True)
 class LookState:
-    """The state after a look. In all arrays, the second-to-last axis is the reproduction."""
+    """The state after a look. In all arrays, the second-to-last axis indexes the reproductions."""
 
     look: int  # index of the last look; 0 is the first
     present: Flags  # whether each experiment was run with all seeds of this look
@@ -134,7 +134,7 @@ class LookState:
     # number_open, claim_open: whether each number and each claim remains open for the next look
     number_open: Flags
     claim_open: Flags
-    next: Flags  # experiments that need the seeds of the next look
+    next: Flags  # whether each experiment needs the seeds of the next look
 
 
 def before(asked: QuestionArrays, count: int) -> LookState:
@@ -312,7 +312,7 @@ def _number_chance(asked: QuestionArrays, now: LookState, means: Array, pooled: 
 
 
 def _last_nominal(levels: Array, asked: QuestionArrays) -> Array:
-    """For designs with these levels, the nominal level at the last look."""
+    """Convert overall levels of designs to the nominal levels of the test at the last look."""
     return np.asarray(ndtr(-boundary(levels, len(asked.schedule) - 1, asked.fractions)))
 
 

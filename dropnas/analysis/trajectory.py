@@ -27,7 +27,7 @@ CellEdge = tuple[int, str, int]  # an edge as (node, operation, predecessor)
 
 @dataclass(frozen=True)
 class ByAlpha:
-    """The derivation rule used here: by raw alpha, with operations of the same name ranked separately."""
+    """The derivation rule used here: it ranks by raw alpha, and ranks operations of the same name separately."""
 
     score: str = "alpha"
     skips: str = "separate"
@@ -41,7 +41,7 @@ class CellTrajectory:
     p: NDArray[np.float64]
     entropy: list[float]  # entropy of p in nats, averaged over the edges
     skips: list[int | None]  # number of skip-connects in the genotype; None until there is a genotype
-    # number of edges that are new since the previous epoch's genotype; 0 at the start, None if a genotype is missing
+    # number of edges that the previous genotype did not have; 0 at the start, None if either genotype is missing
     changes: list[int | None]
 
     @property
@@ -97,6 +97,6 @@ def _changes(before: set[CellEdge] | None, after: set[CellEdge] | None) -> int |
 
 
 def _edges(found: GenotypeFile, kind: str) -> set[CellEdge]:
-    """The edges of a cell as a set, because the order of a node's two edges has no meaning."""
+    """Return the edges of a cell as a set, because the order of a node's two edges does not matter."""
     cell: tuple[Edge, ...] = getattr(found, kind)
     return {(index // EDGES_PER_NODE, *edge) for index, edge in enumerate(cell)}

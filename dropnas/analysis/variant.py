@@ -1,8 +1,8 @@
 """The variant stage: a genotype with a different operation on one edge of its normal cell (Section 5.5, Figure 5).
 
-Design choices: the genotype may lack the edge, because a node keeps only two of its edges. The variant then replaces
-the weaker of the two, which is listed second. The seven variants of Figure 5 all replace the same edge, so they differ
-only in its operation.
+Design choices: the genotype may lack the edge, because a node keeps only two of its edges. In that case, the variant
+replaces the weaker of these two, which is listed second. The seven variants of Figure 5 all replace the same edge, so
+they differ only in the operation on it.
 """
 
 from collections.abc import Sequence

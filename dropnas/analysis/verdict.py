@@ -8,7 +8,7 @@ significant, but significantly smaller than the margin, counts as agreement.
 
 Holm's correction has the same guarantee as Bonferroni's, and rejects more. The false discovery rate is not used because
 a single wrong "differs" in a table is too many. Holm's correction does not need independence. The comparisons of a
-table are not independent: they share a data set and, in the claim on Table 6, the results of DropNAS.
+table are not independent: they share a data set. The comparisons of the claim on Table 6 also share DropNAS's results.
 """
 
 from collections.abc import Sequence

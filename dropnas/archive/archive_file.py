@@ -1,8 +1,8 @@
 """The file format of an archive: a zip with checksums.
 
 Design choices: names are sorted, and time, mode and compression are fixed, so the same content always gives the same
-file. `SHA256SUMS` lists every other file, for `sha256sum --check` and for `Archive.read`. An archive is not trusted:
-only plain files with relative names are extracted, and links, absolute names, `..` and duplicate names are rejected.
+file. `SHA256SUMS` has the checksum of every other file; `sha256sum --check` and `Archive.read` use it. Archives are not
+trusted: only plain files with relative names are extracted; links, absolute and duplicate names, and `..` are rejected.
 """
 
 import hashlib

@@ -16,7 +16,7 @@ from dropnas.report.page.progress import CostOf
 from dropnas.report.page.write import PAGE_FILE
 from dropnas.runs.files import sha256
 
-MOST_NAMED = 5  # largest number of differing files that are listed by name
+MOST_NAMED = 5  # at most this many differing files are listed by name
 
 
 def rebuild(

@@ -18,7 +18,7 @@ class ClustersCell:
     labels: tuple[int, ...]  # the K-means cluster of each operation
     explained: tuple[float, float]  # share of the variance on each axis
     silhouette: dict[str, float]  # silhouette of each operation within its group
-    single_member: tuple[str, ...]  # operations that have a cluster of their own
+    single_member: tuple[str, ...]  # operations that are alone in their cluster
 
     def __post_init__(self) -> None:
         names = set(self.operations)

@@ -109,9 +109,9 @@ class JsonFile:
 def _first(errors: Sequence[Mapping[str, Any]]) -> str:
     """Describe the first wrong field.
 
-    A number that is not finite comes first: if a field accepts several types, pydantic reports an error for each
-    type, and only this error names the actual problem. An unknown key comes second, because it may be a misspelling of
-    a missing key.
+    A number that is not finite is reported first: if a field accepts several types, pydantic gives an error for each
+    type, and only the error about the number names the actual problem. An unknown key comes second, because it may be
+    a misspelling of a missing key.
     """
     first = next((one for kind in (NOT_FINITE, UNKNOWN_KEY) for one in errors if one["type"] == kind), errors[0])
     field = ".".join(map(str, first["loc"])) or "the file"

@@ -1,4 +1,4 @@
-"""selection.json: the retraining that was chosen as the best of several, and the criterion."""
+"""selection.json: which of several retrainings was chosen as the best, and by which criterion."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal

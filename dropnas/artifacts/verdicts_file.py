@@ -70,7 +70,7 @@ class ClaimResult:
 
     id: str  # a short name that never changes
     claim: str  # the claim in one line
-    where: str  # its place in the paper
+    where: str  # where the paper makes the claim
     test: str  # the test that decides it, in words
     # outcome, detail, comparisons: the decision based on the lowest test errors of our runs, as in the paper
     outcome: str

@@ -2,7 +2,7 @@
 
 Design choices: the policies are torchvision's. Each image draws one of 25 sub-policies, and each of its two operations
 is applied with its own probability. Operations are drawn in advance, as indices, for a batch or an epoch.
-`dropnas.data.operation_tables` applies them to a batch or image by image; the pixels are the same. Levels are the
+`dropnas.data.operation_tables` applies them to a batch or image by image, with identical results. Levels are the
 ten uniform steps of the AutoAugment paper. Geometric operations and the four enhancements (Brightness, Color, Contrast,
 Sharpness) get a random sign. The factor of an enhancement is 1 plus or minus a tenth of the level, from 0.1 to 1.9.
 """

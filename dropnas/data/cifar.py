@@ -34,7 +34,7 @@ CIFAR_SIDE, PIXELS = 32, 3 * 32 * 32
 
 @dataclass(frozen=True)
 class CifarArchive:
-    """A published archive: its file name, its MD5, and its pickles with their MD5. Calling it reads both splits."""
+    """A published archive: its file name and MD5, and the MD5 of each of its pickles. Calling it reads both splits."""
 
     filename: str
     md5: str

@@ -95,7 +95,7 @@ class DatasetConfig:
         name: `cifar10`, `cifar100`, `imagenet`, or one of scikit-learn's digits: `digits`, `digit-pairs`, `digits-224`.
         source: `bundled` (scikit-learn's digits), `torchvision` (the archive of CIFAR or its folder, downloaded unless
             `path` names a local one), `parquet` (a Hugging Face folder) or `images` (an image folder or tar).
-        checksum: SHA-256 of the source, as `python -m dropnas data --checksum PATH` prints it; checked if given.
+        checksum: SHA-256 of the source, as printed by `python -m dropnas data --checksum PATH`; checked if given.
         train_images: number of images to take from the beginning of the training split; 0 takes all.
         test_images: number of images to take from the beginning of the test split; 0 takes all.
         path: location of a local source, relative to the working directory. It is not part of the identity.
