@@ -109,8 +109,8 @@ def _stage_of(folder: Path) -> str:
 def _config_faults(stage: str, config: dict[str, Any], said: Any) -> Iterator[str]:
     """Check each option of the configuration against the identity, which omits default values (`omitted_defaults`).
 
-    Options that this version of the code no longer has are compared directly. Properties are not compared: they are not
-    part of the configuration, and another version of the code may compute other values.
+    If this version of the code no longer has an option, the option is compared directly. Properties are not compared:
+    they are not part of the configuration, and another version of the code may compute other values.
     """
     try:
         kind = configuration(stage)

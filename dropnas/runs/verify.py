@@ -124,7 +124,7 @@ def _noted(lines: list[str]) -> Iterator[None]:
 
 
 def _tainted(bad: Iterable[Path], records: Mapping[Path, dict[str, Any]], root: Path) -> dict[str, str]:
-    """Map each table or figure that depends on a bad run, directly or through other runs, to the first such run."""
+    """Tables and figures that depend on a bad run, also indirectly, each with the first bad run on which it depends."""
     users: dict[str, list[Path]] = {}
     for folder, record in records.items():
         for name in read_inputs(record):

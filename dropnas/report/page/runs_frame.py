@@ -1,4 +1,4 @@
-"""The runs of a plan as a pandas frame with a line for each run, and the summaries that the page shows."""
+"""Makes a pandas frame with one row for each run of a plan, and summarises it for the page."""
 
 from collections.abc import Mapping
 from typing import Any
