@@ -43,7 +43,7 @@ class Draws:
 
 
 def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int], edges: int, drop_path: float) -> Draws:
-    """Draw the numbers of an epoch, on the CPU; an augmentation that is switched off draws no numbers.
+    """Draw an epoch's random numbers on the CPU. An augmentation that is switched off draws none.
 
     Args:
         images: number of images to train on.

@@ -1,8 +1,8 @@
 """Pushes finished runs to the DVC remote, even while the workflow is running.
 
 Design choices: only complete and verified runs are sent. A run is left out and reported if its files, identity or
-inputs do not match its manifest, or if its heavy part is not here. Nothing on the remote is ever replaced: if two
-machines computed the same run with different rounding, the runs made from the first result need exactly that result.
+inputs do not match its manifest, or if its heavy part is not here. Nothing on the remote is ever replaced. Two machines
+may compute the same run with different rounding, and later runs that used the first result need exactly that result.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
