@@ -28,8 +28,8 @@ from dropnas.config import read_parameters
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.monitor.work import AUTHORS_RETRAINING_DAYS
-from dropnas.pipeline.asked import PlanQuestions, questions_of
 from dropnas.pipeline.plan import make_plan
+from dropnas.pipeline.plan_questions import PlanQuestions, questions_of
 
 PARAMETERS = Path("params/paper.yaml")
 SCHEDULES = ((3, 4, 5, 6, 7, 8), (3, 5, 8, 16))

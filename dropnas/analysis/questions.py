@@ -4,7 +4,7 @@ The paper's best of eight runs is not included, because our number of seeds depe
 printed best has no standard deviation.
 
 An experiment is one search method in one setting, with one run for each seed. Questions refer to an experiment by its
-index. `dropnas.pipeline.asked` makes questions from a plan and the paper's tables.
+index. `dropnas.pipeline.plan_questions` makes questions from a plan and the paper's tables.
 """
 
 from dataclasses import dataclass

@@ -22,8 +22,9 @@ from dropnas.pipeline.specs import Spec, read_spec
 from dropnas.report.page.planned import Content, parse_content
 from dropnas.runs.files import read_json, sha256, write_text
 from dropnas.runs.parts import DVC_IGNORE, MARK_TEXT
+from dropnas.runs.stage_groups import RESULT_STAGES
 from dropnas.runs.store import Store
-from dropnas.runs.verify import RESULT_STAGES, verify
+from dropnas.runs.verify import verify
 from dropnas.sharing.arrival import admit, staging
 from dropnas.sharing.shared_run import FOLDER_WITH_ID, SharedRun, read_run
 

@@ -3,7 +3,7 @@
 from dropnas.doctor.check import Checks, Situation, check, run_program
 from dropnas.errors import DropnasError
 from dropnas.machine import allocation, faults
-from dropnas.runs.parts import GPU_STAGES
+from dropnas.pipeline.stages import STAGES
 
 
 def examine(situation: Situation) -> Checks:
@@ -28,7 +28,7 @@ def _with(situation: Situation) -> Checks:
     from dropnas.machine import compatibility  # imports torch
 
     machine = situation.machine
-    precisions = {getattr(run.config, "precision", "fp32") for run in situation.runs if run.stage in GPU_STAGES}
+    precisions = {getattr(run.config, "precision", "fp32") for run in situation.runs if STAGES[run.stage].trains}
     try:
         compatibility.require_driver()
         count = compatibility.gpus()

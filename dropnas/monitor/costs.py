@@ -17,7 +17,7 @@ from dropnas.monitor.estimate import Hours, Known, read_known
 from dropnas.parsing import parse
 from dropnas.report.page.planned import Content
 from dropnas.report.page.progress import PageCost
-from dropnas.runs.parts import TRAINING_STAGES
+from dropnas.runs.stage_groups import TRAINING_STAGES
 
 COST_STATES = ("done", "running", "missing")
 TOTAL = "total"

@@ -28,7 +28,7 @@ from dropnas.monitor.work import Shape, authors_hours, declared_shape, epoch_ima
 from dropnas.parsing import parse
 from dropnas.report.page.phrases import count
 from dropnas.runs.files import read_json, write_json
-from dropnas.runs.parts import TRAINING_STAGES
+from dropnas.runs.stage_groups import TRAINING_STAGES
 
 THROUGHPUT_FILE = Path("scratch", "throughput.json")
 HOUR = 3600.0  # seconds

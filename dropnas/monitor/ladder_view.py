@@ -26,11 +26,11 @@ from dropnas.monitor.budget import FEWEST_SEEDS, PlanPart, detectable, fitting, 
 from dropnas.monitor.estimate import Known, number
 from dropnas.monitor.looks_view import expected, looks_cost, looks_table, looks_that_fit
 from dropnas.monitor.screen import table
-from dropnas.pipeline.asked import questions_of
 from dropnas.pipeline.freeze import descriptions
 from dropnas.pipeline.judging import deviations
 from dropnas.pipeline.ladder import LADDER_STEPS, SEQUENTIAL
 from dropnas.pipeline.plan import Plan, make_plan
+from dropnas.pipeline.plan_questions import questions_of
 from dropnas.report.looked import read_looked, text
 
 SHOWN_SEEDS = (3, 5, 8, 16)

@@ -20,7 +20,7 @@ from dropnas.monitor.estimate import HOUR
 from dropnas.monitor.watch import Snapshot, Watch
 from dropnas.pipeline.freeze import read_plan
 from dropnas.pipeline.start import Start, until_stopped
-from dropnas.runs.verify import RESULT_STAGES
+from dropnas.runs.stage_groups import RESULT_STAGES
 
 SNAKEMAKE = ("-m", "snakemake")
 LOG_TAIL_LINES = 15  # lines of Snakemake's log that are shown if no run failed

@@ -16,8 +16,8 @@ from dropnas.analysis.judge_looks import NEVER
 from dropnas.analysis.simulated_looks import Truth, simulate
 from dropnas.monitor.estimate import number
 from dropnas.monitor.screen import table
-from dropnas.pipeline.asked import PlanQuestions, questions_of
 from dropnas.pipeline.plan import Plan
+from dropnas.pipeline.plan_questions import PlanQuestions, questions_of
 
 COUNT = 200  # number of simulated reproductions; with 200, the expected hours have an error of about half a percent
 TRUTHS = {"true": "the paper's numbers are true", "none": "no method differs from another"}

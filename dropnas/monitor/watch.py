@@ -22,7 +22,7 @@ from dropnas.monitor.words import RunsById, cells, counted, joined, result
 from dropnas.parsing import parse
 from dropnas.pipeline.compute import PROGRESS
 from dropnas.runs.attempts import read as read_attempts
-from dropnas.runs.parts import TRAINING_STAGES
+from dropnas.runs.stage_groups import TRAINING_STAGES
 from dropnas.runs.store import Store
 
 EPOCH_LINE = re.compile(r"\bepoch (\d+)/(\d+)")

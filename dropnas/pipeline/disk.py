@@ -12,7 +12,7 @@ from typing import Any
 
 from dropnas.data.config import DATASETS
 from dropnas.runs.identity import Run
-from dropnas.runs.parts import TRAINING_STAGES
+from dropnas.runs.stage_groups import TRAINING_STAGES
 from dropnas.runs.store import Store
 
 SEARCH = 29.7e6 / (8 * 16**2)  # bytes of a checkpoint, divided by cells * channels^2

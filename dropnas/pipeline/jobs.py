@@ -21,7 +21,6 @@ from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.pipeline.plan import Plan, depths
 from dropnas.pipeline.stages import STAGES, common
 from dropnas.runs.identity import Run, canonical_json, resolved
-from dropnas.runs.parts import GPU_STAGES
 from dropnas.runs.store import Store
 
 DONE_FOLDER = "done"  # the folder with the markers, inside a plan's folder
@@ -128,7 +127,7 @@ def _dataset(run: Run) -> str:
     """Return the key by which runs are batched: the name of the data set or, for a stage without one, the stage."""
     if run.stage == "derive":
         run = run.inputs[0]
-    return run.inputs[0].name if run.stage in GPU_STAGES else run.stage
+    return run.inputs[0].name if STAGES[run.stage].trains else run.stage
 
 
 def write_markers(plan: dict[str, Any], folder: Path, root: Path) -> None:

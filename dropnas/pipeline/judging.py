@@ -17,7 +17,7 @@ from dropnas.analysis.questions import Claim, Contrast, PrintedMean
 from dropnas.analysis.verdict import LEVEL
 from dropnas.artifacts.looks_file import LookedClaim, LookedContrast, LookedNumber
 from dropnas.artifacts.training_files import TrainingResultFile
-from dropnas.pipeline.asked import PlanQuestions
+from dropnas.pipeline.plan_questions import PlanQuestions
 from dropnas.runs.identity import Run
 from dropnas.runs.store import Store
 

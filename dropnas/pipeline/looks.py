@@ -20,9 +20,9 @@ from dropnas.artifacts.looks_file import LooksFile
 from dropnas.config import OF_BEST, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline import judging
-from dropnas.pipeline.asked import questions_of
 from dropnas.pipeline.judging import Judging, findings
 from dropnas.pipeline.plan import Plan, make_plan
+from dropnas.pipeline.plan_questions import questions_of
 from dropnas.pipeline.starts import look_file
 from dropnas.report.looked import read_looked, require_same, write_looked
 from dropnas.runs.files import write_text

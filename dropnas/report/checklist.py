@@ -18,6 +18,7 @@ from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
 from dropnas.report.table import warning
 from dropnas.runs.identity import canonical_json
+from dropnas.space.names import GROUP_RATES
 
 CHECKLIST = "checklist.md"
 STAGE_PLURALS = {"search": "searches", "retrain": "retrainings", "transfer": "transfers"}
@@ -123,7 +124,7 @@ def _done(stage: str, done: Sequence[Found]) -> int:
 
 def _rates(run: Planned) -> list[float]:
     options = run.config["options"]
-    return [options[name] for name in ("rate_parameterised", "rate_non_parameterised") if name in options]
+    return [options[name] for name in GROUP_RATES if name in options]
 
 
 def _compared(searches: Sequence[Planned]) -> dict[str, list[str]]:

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 HEAVY_SUFFIXES = (".safetensors", ".npy")
-TRAINING_STAGES = ("search", "retrain", "transfer")
-GPU_STAGES = (*TRAINING_STAGES, "clusters")  # stages that use a GPU if there is one
 DVC_IGNORE = ".dvcignore"
 MARK_TEXT = """# Only the light part of this run lies here. `python -m dropnas pull --heavy FOLDER` brings the rest.
 # This file keeps DVC from recording the part as the whole.

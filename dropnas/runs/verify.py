@@ -16,10 +16,10 @@ from dropnas.errors import DropnasError
 from dropnas.runs.authenticity import RUN, id_in, identity_faults, input_faults, machines, read_inputs
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light, stage_of
+from dropnas.runs.stage_groups import RESULT_STAGES
 from dropnas.runs.store import Store
 
 RUN_PARTS = 3  # parts of a run's path in the store, such as runs/STAGE/RUN
-RESULT_STAGES = ("table", "published", "figure")  # stages whose results are shown to a reader
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from dropnas.space.names import PAPER_GROUP
 
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 METHOD_MARKERS = "osD^v<>P"
-TRAJECTORIES_WIDTH, TRAJECTORIES_ROW = 9.6, 2.6  # inches; ROW is the height of a row of panels
+TRAJECTORIES_WIDTH, TRAJECTORIES_ROW = 9.6, 2.6  # inches; width of the sheet, height of a row of panels
 ABREAST = 4  # panels in a row
 PANEL_LABELS = {
     "entropy_normal": "entropy of the weights, normal cell (nats)",

@@ -28,7 +28,7 @@ from dropnas.report.page.tables import PageTable, page_table
 from dropnas.report.published_table import read_counts
 from dropnas.report.table import Table, data, warning
 from dropnas.report.verdicts import verdicts
-from dropnas.runs.parts import TRAINING_STAGES
+from dropnas.runs.stage_groups import TRAINING_STAGES
 
 Contents = SimpleNamespace  # the sections of the page, by the names that the templates use
 

@@ -16,8 +16,8 @@ from dropnas.analysis.questions import Claim, Contrast, PrintedMean, Prior, Ques
 from dropnas.analysis.simulated_looks import Truth, simulate
 from dropnas.analysis.verdict import holm
 from dropnas.config import read_parameters
-from dropnas.pipeline.asked import PlanQuestions, questions_of
 from dropnas.pipeline.plan import make_plan
+from dropnas.pipeline.plan_questions import PlanQuestions, questions_of
 
 PAPER = Path(__file__).parents[3] / "params/paper.yaml"
 MARGIN = 0.2
