@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import _workloads, micro
+from benchmarks import _searches, _workloads, micro
 from benchmarks._graph import REPEATS, REPLAYS, WARM_UP, microseconds
 from benchmarks._instructions import TRIPS
 from benchmarks._pieces import attempted
@@ -118,3 +118,31 @@ def test_a_profile_names_what_takes_most() -> None:
     assert "aten::mm" in {each["kernel"] for each in found["largest"]}
     times = [each["milliseconds"] for each in found["largest"]]
     assert times == sorted(times, reverse=True)
+
+
+class FakeSearches:
+    """Searches on a clock of their own: creating them takes 3 seconds, and a step takes 2."""
+
+    def __init__(self) -> None:
+        self.now = 3.0
+
+    def start_epoch(self, epoch: int) -> None:
+        pass
+
+    def step(self, epoch: int, step: int) -> None:
+        self.now += 2.0
+
+
+def test_the_time_to_the_first_step_contains_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other searches, which take 100 seconds here, may be created between the creation and the first step."""
+    made = list[FakeSearches]()
+
+    def create(*_: object) -> FakeSearches:
+        made.append(FakeSearches())
+        return made[-1]
+
+    monkeypatch.setattr(_workloads, "search_group", create)
+    monkeypatch.setattr(_searches.time, "perf_counter", lambda: sum(one.now for one in made))
+    searches = _searches.Trained(_searches.Size(2, 2, 2, 8, 1, 1), "single", "cpu")
+    made[-1].now += 100.0
+    assert searches.started() == 5.0
